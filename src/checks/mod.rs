@@ -1,0 +1,13 @@
+//! Contracts on the rows of a source: what each means, and the expression that finds its bad rows.
+
+mod references;
+mod row;
+mod unique;
+mod value;
+
+pub use row::{CurrencyRule, RowRule, check_regex};
+pub use value::{Literal, canonical_type};
+
+pub(crate) use references::{distinct_values, orphans};
+pub(crate) use row::{check_column, codes_by_places, is_one_of, unread_column};
+pub(crate) use unique::{repeated, superseded};

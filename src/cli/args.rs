@@ -1,0 +1,297 @@
+//! The flags of every verb, and what each is for.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, ValueEnum};
+use jiff::Timestamp;
+use jiff::civil::Date;
+
+use super::when;
+
+/// Which pipeline, and what the command line adds to it.
+#[derive(Debug, Clone, Args)]
+pub(super) struct PipelineArgs {
+    /// The pipeline file
+    ///
+    /// Relative paths in it, and `--root`, start at the folder of this file, never at the working
+    /// directory.
+    #[arg(value_name = "PIPELINE")]
+    pub(super) pipeline: PathBuf,
+
+    /// Only these tables: names, globs, `tag:NAME`, `+NAME` (with what it reads), `NAME+` (with what reads it)
+    ///
+    /// May be given several times, or with commas. A term that matches no table is a mistake (exit
+    /// code 2). Tables that a selected one reads are computed too, but not published.
+    #[arg(long, value_name = "TERM", value_delimiter = ',', help_heading = "Tables")]
+    pub(super) select: Vec<String>,
+
+    /// Not these tables; same terms as `--select`
+    #[arg(long, value_name = "TERM", value_delimiter = ',', help_heading = "Tables")]
+    pub(super) exclude: Vec<String>,
+
+    /// Last civil day the results cover, such as 2026-06-30
+    #[arg(long, value_name = "DATE", value_parser = when::as_of, conflicts_with = "cutoff", help_heading = "Time")]
+    pub(super) as_of: Option<Date>,
+
+    /// Instant up to which exports are complete; results cover the last full day before it
+    ///
+    /// The day is one of the pipeline's time zone. Takes an instant with an offset, as RFC 3339
+    /// (2026-07-01T00:00:00Z) or as Airflow writes it (2026-07-01 00:00:00+00:00), so that one line
+    /// is right for every schedule: `--cutoff '{{ data_interval_end | ts }}'`.
+    #[arg(long, value_name = "INSTANT", value_parser = when::cutoff, help_heading = "Time")]
+    pub(super) cutoff: Option<Timestamp>,
+
+    /// Value of a parameter the file declares; also `TENURE_PARAM_NAME`
+    ///
+    /// The flag wins over the variable, which wins over the environment of the file, which wins over
+    /// the default.
+    #[arg(long = "param", value_name = "NAME=VALUE", value_parser = pair, help_heading = "Values")]
+    pub(super) params: Vec<(String, String)>,
+
+    /// Environment of the file to use
+    #[arg(long, value_name = "NAME", help_heading = "Values")]
+    pub(super) env: Option<String>,
+
+    /// Folder that receives the tables, instead of the one the file names
+    #[arg(long, value_name = "DIR", help_heading = "Values")]
+    pub(super) root: Option<PathBuf>,
+}
+
+fn pair(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((name, value)) if !name.trim().is_empty() => Ok((name.trim().to_owned(), value.to_owned())),
+        _ => Err("expected NAME=VALUE".to_owned()),
+    }
+}
+
+/// `tenure run`
+#[derive(Debug, Clone, Args)]
+pub(super) struct RunArgs {
+    #[command(flatten)]
+    pub(super) pipeline: PipelineArgs,
+
+    /// Threads for queries; all cores if not given
+    ///
+    /// The query engine reads `POLARS_MAX_THREADS` once, when it starts, so the program starts itself
+    /// again with that variable set.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=4096), help_heading = "Limits")]
+    pub(super) threads: Option<u32>,
+
+    /// Stop cleanly after this long, such as 45m or 2h (exit code 124)
+    #[arg(long, value_name = "DURATION", value_parser = when::timeout, help_heading = "Limits")]
+    pub(super) timeout: Option<Duration>,
+
+    /// How messages on stderr are written
+    #[arg(long, value_name = "FORMAT", value_enum, default_value_t, help_heading = "Output")]
+    pub(super) log_format: LogFormat,
+
+    /// Least level of messages; info if stderr is no terminal, warn if it is
+    #[arg(long, value_name = "LEVEL", value_enum, help_heading = "Output")]
+    pub(super) log_level: Option<LogLevel>,
+
+    /// Where the result goes: one line of JSON with status, tables and the path of the run record
+    ///
+    /// `auto` prints it as the last line of stdout unless that is a terminal; `stdout` always does;
+    /// `none` never; anything else is a file. Unless `none`, it is also written to
+    /// /airflow/xcom/return.json where that folder exists.
+    #[arg(long, value_name = "auto|none|stdout|FILE", default_value = "auto", value_parser = target, help_heading = "Output")]
+    pub(super) result: Target,
+
+    /// Only errors and warnings on stderr
+    #[arg(long, short, help_heading = "Output")]
+    pub(super) quiet: bool,
+
+    /// Stop when the process that started this one ends (Linux)
+    ///
+    /// On by default below Airflow (`AIRFLOW_CTX_TRY_NUMBER` is set), where a killed task would
+    /// otherwise leave a run that overwrites the tables of its own retry.
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true", require_equals = true, help_heading = "Limits")]
+    pub(super) die_with_parent: Option<bool>,
+
+    /// For crash tests: die at this step
+    #[arg(long, value_name = "NAME[:VISIT]", hide = true)]
+    pub(super) failpoint: Option<String>,
+
+    /// For crash tests: what happens at the failpoint
+    #[arg(long, value_enum, default_value_t, hide = true)]
+    pub(super) failpoint_action: FailpointAction,
+
+    /// For tests: panic in the worker
+    #[arg(long, hide = true)]
+    pub(super) panic: bool,
+}
+
+/// How messages are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub(super) enum LogFormat {
+    /// Lines for people
+    #[default]
+    Text,
+    /// One JSON object per line
+    Json,
+}
+
+/// Least level of messages.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum LogLevel {
+    /// A table was not published, or the run stopped
+    Error,
+    /// Published, but someone should look
+    Warn,
+    /// One line per source, table and run
+    Info,
+    /// Every step
+    Debug,
+    /// Everything
+    Trace,
+}
+
+/// What an armed failpoint does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub(super) enum FailpointAction {
+    /// SIGKILL
+    #[default]
+    Kill,
+    /// An I/O error
+    Error,
+    /// A full disk
+    Full,
+}
+
+/// Where the result line goes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Target {
+    /// To stdout unless that is a terminal.
+    Auto,
+    /// Nowhere.
+    None,
+    /// To stdout.
+    Stdout,
+    /// To a file.
+    File(PathBuf),
+}
+
+#[expect(clippy::unnecessary_wraps, reason = "the signature of a value parser")]
+fn target(text: &str) -> Result<Target, String> {
+    Ok(match text {
+        "auto" => Target::Auto,
+        "none" => Target::None,
+        "stdout" | "-" => Target::Stdout,
+        file => Target::File(PathBuf::from(file)),
+    })
+}
+
+/// `tenure plan`
+#[derive(Debug, Clone, Args)]
+pub(super) struct PlanArgs {
+    #[command(flatten)]
+    pub(super) pipeline: PipelineArgs,
+
+    /// Also print the query plan of every table, or of this one
+    #[arg(long, value_name = "TABLE", num_args = 0..=1, default_missing_value = "*", help_heading = "Output")]
+    pub(super) explain: Option<String>,
+
+    /// With --explain: the plan as the metric wrote it, before it is optimised
+    #[arg(long, requires = "explain", help_heading = "Output")]
+    pub(super) unoptimized: bool,
+
+    /// How the plan is written
+    #[arg(long, value_name = "FORMAT", value_enum, default_value_t, help_heading = "Output")]
+    pub(super) format: PlanFormat,
+}
+
+/// How a plan is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub(super) enum PlanFormat {
+    /// For people
+    #[default]
+    Text,
+    /// One JSON document
+    Json,
+}
+
+/// `tenure inspect`
+#[derive(Debug, Clone, Args)]
+pub(super) struct InspectArgs {
+    /// Parquet files, folders of them, or globs in quotes
+    #[arg(value_name = "FILE|GLOB", required = true)]
+    pub(super) files: Vec<String>,
+}
+
+/// `tenure show`
+#[derive(Debug, Clone, Args)]
+pub(super) struct ShowArgs {
+    /// A Parquet file, such as a published table
+    #[arg(value_name = "FILE")]
+    pub(super) file: PathBuf,
+
+    /// Most rows to print
+    #[arg(long, short = 'n', value_name = "N", default_value_t = 20)]
+    pub(super) rows: usize,
+
+    /// Only these columns, in this order
+    #[arg(long, value_name = "NAMES", value_delimiter = ',')]
+    pub(super) columns: Vec<String>,
+
+    /// How the rows are written
+    ///
+    /// `csv` follows RFC 4180, with NULL as nothing and an empty text as "". `json` is one object per
+    /// line; decimals are texts there, because most readers of JSON would round them.
+    #[arg(long, value_name = "FORMAT", value_enum, default_value_t)]
+    pub(super) format: ShowFormat,
+}
+
+/// How rows are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub(super) enum ShowFormat {
+    /// Aligned columns
+    #[default]
+    Table,
+    /// Comma-separated values
+    Csv,
+    /// One JSON object per line
+    Json,
+}
+
+/// `tenure sample`
+#[derive(Debug, Clone, Args)]
+pub(super) struct SampleArgs {
+    /// How many customers the company has ever had
+    #[arg(long, value_name = "N", default_value_t = 3_000)]
+    pub(super) customers: u64,
+
+    /// Another seed gives another company
+    #[arg(long, value_name = "S", default_value_t = 1)]
+    pub(super) seed: u64,
+
+    /// Folder that receives one folder per table; empty, new, or that of an earlier sample
+    #[arg(long, value_name = "DIR")]
+    pub(super) out: PathBuf,
+
+    /// About how many usage events; eight per customer if not given
+    #[arg(long, value_name = "N")]
+    pub(super) events: Option<u64>,
+
+    /// How customer ids are written
+    #[arg(long, value_name = "STYLE", value_enum, default_value_t)]
+    pub(super) ids: Ids,
+
+    /// Files per table; by size if not given
+    #[arg(long, value_name = "N")]
+    pub(super) parts: Option<usize>,
+
+    /// No progress and no summary
+    #[arg(long, short)]
+    pub(super) quiet: bool,
+}
+
+/// How customer ids are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub(super) enum Ids {
+    /// Texts such as `cus_4fTq09Zb`
+    #[default]
+    Stripe,
+    /// 64-bit integers
+    Bigint,
+}

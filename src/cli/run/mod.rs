@@ -1,0 +1,97 @@
+//! `tenure run`
+
+mod finish;
+mod log;
+mod progress;
+mod watch;
+mod work;
+
+use std::io;
+use std::sync::Arc;
+use std::sync::mpsc;
+use std::time::Instant;
+
+use super::args::{FailpointAction, LogLevel, RunArgs};
+use super::voice::Voice;
+use super::world::World;
+use super::{Exit, Io, prepare, process};
+use crate::engine::RunId;
+use crate::publish::{FailAction, arm_failpoint};
+use crate::report::Trouble;
+
+pub(super) fn run(args: &RunArgs, io: &mut Io<'_>) -> io::Result<Exit> {
+    let begun = Instant::now();
+    let started = World::now();
+    let voice = Voice::new(args.log_format, io.world);
+    if let Some(exit) = settle(args, voice, io)? {
+        return Ok(exit);
+    }
+    let prepared = prepare::read(&args.pipeline, io.world).and_then(|read| {
+        let threads = args.threads.or_else(|| read.threads());
+        if let Some(threads) = threads
+            && let Err(error) = process::limit_threads(io.world, threads)
+        {
+            tracing::debug!(%error, "could not start again with fewer threads");
+        }
+        read.prepare(&args.pipeline, threads)
+    });
+    let prepared = match prepared {
+        Ok(prepared) => prepared,
+        Err(refused) => {
+            let exit = refused.tell(voice, io)?;
+            return finish::refused(args, exit, &refused, io);
+        }
+    };
+    voice.diagnostics(io.err, &prepared.warnings)?;
+    let run = RunId { id: World::run_id(started), started };
+    let plan = Arc::new(prepared.plan);
+    let (events, heard) = mpsc::channel();
+    let level = level(args, io.world);
+    let log = log::Log::new(args.log_format, level, io.world.color(), events.clone());
+    let ended = log.with(io.world.process, || {
+        let bars =
+            args.log_format == super::args::LogFormat::Text && !args.quiet && io.world.process && io.world.err_tty;
+        let progress = if bars { progress::Progress::bar(&plan) } else { progress::Progress::lines() };
+        let job =
+            work::Job { plan: Arc::clone(&plan), run: run.clone(), timeout: args.timeout, begun, panic: args.panic };
+        work::work(job, &log, (events, heard), progress, io)
+    });
+    finish::finish(
+        finish::Facts { args, plan: &plan, run: &run, ended, warnings: &prepared.warnings, begun },
+        voice,
+        io,
+    )
+}
+
+/// What must be in place before anything is read.
+fn settle(args: &RunArgs, voice: Voice<'_>, io: &mut Io<'_>) -> io::Result<Option<Exit>> {
+    if let Some(failpoint) = &args.failpoint {
+        let (name, visit) = failpoint.split_once(':').unwrap_or((failpoint, "1"));
+        let action = match args.failpoint_action {
+            FailpointAction::Kill => FailAction::Kill,
+            FailpointAction::Error => FailAction::Error(io::ErrorKind::Other),
+            FailpointAction::Full => FailAction::Error(io::ErrorKind::StorageFull),
+        };
+        if let Err(error) = arm_failpoint(name, visit.parse().unwrap_or(1), action) {
+            voice.trouble(io.err, &Trouble::error(&error.to_string()))?;
+            return Ok(Some(Exit::Usage));
+        }
+    }
+    let by_default = io.world.var("AIRFLOW_CTX_TRY_NUMBER").is_some();
+    if io.world.process && args.die_with_parent.unwrap_or(by_default) {
+        match process::die_with_parent() {
+            Ok(()) => {}
+            Err(error) if args.die_with_parent == Some(true) => {
+                voice.trouble(io.err, &Trouble::error(&format!("could not follow the parent process: {error}")))?;
+                return Ok(Some(Exit::Failed));
+            }
+            Err(error) => tracing::debug!(%error, "could not follow the parent process"),
+        }
+    }
+    Ok(None)
+}
+
+fn level(args: &RunArgs, world: &World) -> LogLevel {
+    let default = if args.quiet || (world.process && world.err_tty) { LogLevel::Warn } else { LogLevel::Info };
+    args.log_level.unwrap_or(default)
+}

@@ -1,0 +1,113 @@
+//! Staged Parquet: the types BI tools read, the meaning of every column in the footer, no clock.
+
+use std::fs::File;
+use std::path::Path;
+
+use polars::prelude::*;
+
+use crate::engine::EngineError;
+use crate::plan::{RunPlan, TablePlan};
+use crate::publish::{Verified, verify};
+use crate::schema::ColumnType;
+
+/// Digits of a published amount: what 64 bits can hold, so that readers get an INT64 decimal.
+const MONEY_DIGITS: usize = 18;
+
+/// Rows per row group, and from this many rows on the larger size.
+const ROW_GROUP: usize = 131_072;
+const LARGE_ROW_GROUP: usize = 524_288;
+const LARGE_TABLE: usize = 5_000_000;
+
+/// Writes a table to `path`, reads its footer back and compares both.
+pub(super) fn write(
+    plan: &RunPlan,
+    table: &TablePlan,
+    frame: &DataFrame,
+    path: &Path,
+) -> Result<Verified, EngineError> {
+    let failed =
+        |source: std::io::Error| EngineError::Write { table: table.name.clone(), path: path.to_owned(), source };
+    let query = |e: PolarsError| EngineError::Query {
+        action: format!("writing table `{}`", table.name),
+        message: e.to_string(),
+    };
+    let mut outer = published(plan, table, frame).map_err(query)?;
+    let file = File::create_new(path).map_err(failed)?;
+    let group = if outer.height() >= LARGE_TABLE { LARGE_ROW_GROUP } else { ROW_GROUP };
+    ParquetWriter::new(file)
+        .with_compression(ParquetCompression::Zstd(None))
+        .with_statistics(StatisticsOptions::full())
+        .with_row_group_size(Some(group))
+        .with_key_value_metadata(Some(KeyValueMetadata::from_static(metadata(plan, table))))
+        .finish(&mut outer)
+        .map_err(|e| match e {
+            PolarsError::IO { error, .. } => failed(std::io::Error::new(error.kind(), error.to_string())),
+            other => query(other),
+        })?;
+    let rows = u64::try_from(outer.height()).unwrap_or(u64::MAX);
+    verify(path, rows, &stored_types(plan, table))
+        .map_err(|source| EngineError::Verify { table: table.name.clone(), source })
+}
+
+/// The frame with money as decimals. The last step: inside of the engine money is whole units.
+fn published(plan: &RunPlan, table: &TablePlan, frame: &DataFrame) -> PolarsResult<DataFrame> {
+    let scale = usize::from(plan.context.scale);
+    let columns = table.schema.columns.iter().map(|c| {
+        let column = frame.column(&c.name)?;
+        if c.ty != ColumnType::Money {
+            return Ok(column.clone());
+        }
+        let units = column.as_materialized_series().cast(&DataType::Int128)?;
+        Ok(units.i128()?.clone().into_decimal(MONEY_DIGITS, scale)?.into_series().into_column())
+    });
+    DataFrame::new_infer_height(columns.collect::<PolarsResult<Vec<_>>>()?)
+}
+
+/// A staged table as the engine computed it: money back in whole units.
+pub(super) fn staged(table: &TablePlan, path: &Path) -> PolarsResult<LazyFrame> {
+    let columns = table.schema.columns.iter().map(|c| match c.ty {
+        ColumnType::Money => col(c.name.as_str()).to_physical().cast(DataType::Int64),
+        _ => col(c.name.as_str()),
+    });
+    let path = PlRefPath::try_from_path(path)?;
+    let args = ScanArgsParquet { glob: false, ..ScanArgsParquet::default() };
+    Ok(LazyFrame::scan_parquet(path, args)?.select(columns.collect::<Vec<_>>()))
+}
+
+/// Column names and types as they must stand in the file.
+fn stored_types(plan: &RunPlan, table: &TablePlan) -> Vec<(String, String)> {
+    let name = |ty: ColumnType| match ty {
+        ColumnType::String | ColumnType::Currency => "string".to_owned(),
+        ColumnType::Int => "int64".to_owned(),
+        ColumnType::Float => "float64".to_owned(),
+        ColumnType::Bool => "boolean".to_owned(),
+        ColumnType::Date => "date".to_owned(),
+        ColumnType::Timestamp => "timestamp(us, utc)".to_owned(),
+        ColumnType::Money => format!("decimal({MONEY_DIGITS}, {})", plan.context.scale),
+    };
+    table.schema.columns.iter().map(|c| (c.name.clone(), name(c.ty))).collect()
+}
+
+/// What the footer says about the table. Nothing that differs between two runs on the same data.
+fn metadata(plan: &RunPlan, table: &TablePlan) -> Vec<(String, String)> {
+    let mut out = vec![
+        ("tenure.version".to_owned(), env!("CARGO_PKG_VERSION").to_owned()),
+        ("tenure.pipeline".to_owned(), plan.pipeline.clone()),
+        ("tenure.table".to_owned(), table.name.clone()),
+        ("tenure.type".to_owned(), table.ty.clone()),
+        ("tenure.as_of".to_owned(), plan.context.as_of.to_string()),
+        ("tenure.timezone".to_owned(), plan.zone.clone()),
+        ("tenure.definition".to_owned(), table.definition.clone()),
+        ("tenure.grain".to_owned(), table.schema.grain.join(",")),
+    ];
+    if let Some(currency) = &plan.context.currency {
+        out.push(("tenure.currency".to_owned(), currency.clone()));
+    }
+    if let Some(description) = &table.description {
+        out.push(("tenure.description".to_owned(), description.clone()));
+    }
+    if let Ok(columns) = serde_json::to_string(&table.schema.columns) {
+        out.push(("tenure.columns".to_owned(), columns));
+    }
+    out
+}

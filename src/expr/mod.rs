@@ -1,0 +1,11 @@
+//! Shared Polars expressions and frames with a name from the domain.
+//!
+//! Everything here is pure: expressions and lazy frames in, expressions and lazy frames out.
+
+pub mod bridge;
+pub mod calendar;
+pub mod cohort;
+pub mod dims;
+pub mod money;
+pub mod ratio;
+pub mod steps;

@@ -1,0 +1,106 @@
+//! Exact money: integers, divided and rounded once.
+
+use polars::prelude::*;
+
+use crate::expr::dims::int;
+
+use crate::money;
+
+/// Largest magnitude below which an amount in 64 bits is certainly exact, seen as a float.
+pub const MAX_EXACT: f64 = 9.2e18;
+
+/// `numerator / denominator` rounded half-even to a whole number, for `Int64` and a positive denominator.
+///
+/// Ties go to the even neighbour, so that repeated rounding has no drift; negative numerators round
+/// symmetrically.
+pub fn div_half_even(numerator: Expr, denominator: Expr) -> Expr {
+    let floor = numerator.clone().floor_div(denominator.clone());
+    let rest = numerator - floor.clone() * denominator.clone();
+    round_half_even(&floor, rest, denominator)
+}
+
+/// `amount * numerator / denominator` rounded half-even, without the full product: it cannot wrap
+/// where `numerator` is at most `denominator` and their product is small.
+pub fn share_of(amount: &Expr, numerator: i64, denominator: i64) -> Expr {
+    let whole = amount.clone().floor_div(int(denominator));
+    let part = (amount.clone() - whole.clone() * int(denominator)) * int(numerator);
+    let part_floor = part.clone().floor_div(int(denominator));
+    let rest = part - part_floor.clone() * int(denominator);
+    round_half_even(&(whole * int(numerator) + part_floor), rest, int(denominator))
+}
+
+/// `floor` or one more, whichever is nearer to `floor + rest / denominator`; ties go to the even one.
+fn round_half_even(floor: &Expr, rest: Expr, denominator: Expr) -> Expr {
+    let rest2 = rest * int(2);
+    let odd = (floor.clone() - floor.clone().floor_div(int(2)) * int(2)).eq(int(1));
+    let up = rest2.clone().gt(denominator.clone()).or(rest2.eq(denominator).and(odd));
+    when(up).then(floor.clone() + int(1)).otherwise(floor.clone())
+}
+
+/// Units of the pipeline's scale in 10^-4 of a currency's minor unit: what amounts are rounded to.
+///
+/// 1 for a currency with the largest exponent of the pipeline, 100 for JPY beside USD. NULL for a
+/// code that is not ISO 4217.
+pub fn rounding_unit(currency: Expr, scale: u8) -> Expr {
+    let mut unit = lit(NULL).cast(DataType::Int64);
+    for exponent in [0u8, 2, 3, 4] {
+        // A currency with more places than the scale holds was refused with its source.
+        let Some(power) = scale.checked_sub(4 + exponent) else { continue };
+        let size = 10i64.pow(u32::from(power));
+        let codes: Vec<&str> = money::codes_with_exponent(exponent).collect();
+        let listed = lit(Series::new("codes".into(), codes)).implode(true);
+        unit = when(currency.clone().is_in(listed, false)).then(int(size)).otherwise(unit);
+    }
+    unit
+}
+
+/// A float amount rounded half-even to whole units, as `Int64`; NULL where it does not fit.
+pub fn float_to_units(amount: Expr) -> Expr {
+    let rounded = amount.round(0, RoundMode::HalfToEven);
+    when(rounded.clone().abs().lt(lit(MAX_EXACT))).then(rounded).otherwise(lit(NULL)).cast(DataType::Int64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ties_go_to_the_even_neighbour() {
+        let out = df!(
+            "n" => [5i64, 15, -5, -15, 7, -7, 25, 3, 1_000_000_000_000_000_001],
+            "d" => [10i64, 10, 10, 10, 2, 2, 10, 3, 2],
+        )
+        .unwrap()
+        .lazy()
+        .select([div_half_even(col("n"), col("d")).alias("q")])
+        .collect()
+        .unwrap();
+        let got: Vec<i64> = out.column("q").unwrap().i64().unwrap().into_no_null_iter().collect();
+        assert_eq!(got, [0, 2, 0, -2, 4, -4, 2, 1, 500_000_000_000_000_000]);
+    }
+
+    #[test]
+    fn shares_are_exact_for_large_amounts() {
+        let out = df!("a" => [9_000_000_000_000_000_001i64, -9_000_000_000_000_000_001, 5, 15])
+            .unwrap()
+            .lazy()
+            .select([share_of(&col("a"), 500_000, 1_000_000).alias("half")])
+            .collect()
+            .unwrap();
+        let got: Vec<i64> = out.column("half").unwrap().i64().unwrap().into_no_null_iter().collect();
+        // Halves of odd amounts are ties: 4.5e18 + 0.5 goes down to even, 2.5 to 2, 7.5 to 8.
+        assert_eq!(got, [4_500_000_000_000_000_000, -4_500_000_000_000_000_000, 2, 8]);
+    }
+
+    #[test]
+    fn rounding_units_follow_the_exponents() {
+        let out = df!("c" => ["USD", "JPY", "KWD", "XXQ"])
+            .unwrap()
+            .lazy()
+            .select([rounding_unit(col("c"), 6).alias("u")])
+            .collect()
+            .unwrap();
+        let got: Vec<Option<i64>> = out.column("u").unwrap().i64().unwrap().iter().collect();
+        assert_eq!(got, [Some(1), Some(100), None, None]);
+    }
+}

@@ -1,0 +1,140 @@
+//! A customer's recurring revenue as a step function over periods, one row per change.
+
+use polars::prelude::*;
+
+use crate::expr::calendar::Periods;
+use crate::expr::dims::{cols_of, int};
+
+/// Which instant of a period its value is taken at.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ValueAt {
+    /// The last instant: a change on any day belongs to the period that contains the day.
+    #[default]
+    PeriodEnd,
+    /// The first instant: a change belongs to the first period that starts on or after the day.
+    PeriodStart,
+}
+
+/// How ledger rows become steps.
+#[derive(Clone, Debug)]
+pub struct StepsOf<'a> {
+    /// Periods of the steps.
+    pub periods: Periods,
+    /// Where in the period the value is taken.
+    pub value_at: ValueAt,
+    /// Steps after this period are left out.
+    pub last: i32,
+    /// Dimensions carried along.
+    pub by: &'a [String],
+    /// Whether the ledger holds transfers between dimension values.
+    pub transfers: bool,
+}
+
+/// Name of a dimension's value before a step.
+pub fn previous(dimension: &str) -> String {
+    format!("previous_{dimension}")
+}
+
+/// Numbers the series (customer and currency) of a ledger sorted on its grain: 1, 2, 3, ...
+pub fn series_number() -> Expr {
+    let changed = |name: &str| col(name).neq_missing(col(name).shift(lit(1)));
+    changed("customer_id").or(changed("currency")).cast(DataType::UInt32).cum_sum(false).alias("series")
+}
+
+/// Whether a row is the first of its series, in a frame sorted by series.
+pub fn first_of_series() -> Expr {
+    col("series").neq_missing(col("series").shift(lit(1)))
+}
+
+impl StepsOf<'_> {
+    fn index(&self, date: Expr) -> Expr {
+        match self.value_at {
+            ValueAt::PeriodEnd => self.periods.index(date),
+            ValueAt::PeriodStart => self.periods.index_on_or_after(date),
+        }
+    }
+
+    /// Steps of a ledger: one row per series and period in which the value or a dimension changed.
+    ///
+    /// Columns: `series`, `currency`, `period` (index), `first_period` (of the first payment),
+    /// `before`, `after`, `reason`, the dimensions, and with transfers `previous_<dimension>`.
+    /// Sorted by series and period. Dimensions are as of the start of the period, or of entry for a
+    /// customer that enters in it.
+    pub fn of(&self, ledger: LazyFrame) -> LazyFrame {
+        let rows = ledger.with_column(series_number());
+        let steps = if self.transfers { self.dated_dimensions(rows) } else { self.fixed_dimensions(rows) };
+        let last_of_step = col("series")
+            .neq_missing(col("series").shift(lit(-1)))
+            .or(col("period").neq_missing(col("period").shift(lit(-1))));
+        let same_series = || first_of_series().not();
+        let mut with_before =
+            vec![when(same_series()).then(col("after").shift(lit(1))).otherwise(int(0)).alias("before")];
+        let mut moved = col("before").neq(col("after"));
+        if self.transfers {
+            for d in self.by {
+                let before = when(same_series()).then(col(d.as_str()).shift(lit(1))).otherwise(col(d.as_str()));
+                with_before.push(before.alias(previous(d)));
+                moved = moved.or(col("before").gt(int(0)).and(col(previous(d)).neq_missing(col(d.as_str()))));
+            }
+        }
+        steps.filter(col("period").lt_eq(lit(self.last))).filter(last_of_step).with_columns(with_before).filter(moved)
+    }
+
+    fn columns(&self, rest: Vec<Expr>) -> Vec<Expr> {
+        let mut out = vec![col("series"), col("currency"), self.index(col("first_paid_on")).alias("first_period")];
+        out.extend(rest);
+        out
+    }
+
+    fn fixed_dimensions(&self, rows: LazyFrame) -> LazyFrame {
+        let mut rest =
+            vec![self.index(col("effective_on")).alias("period"), col("mrr_after").alias("after"), col("reason")];
+        rest.extend(cols_of(self.by));
+        rows.select(self.columns(rest))
+    }
+
+    /// Changes of value at their period, changes of dimensions at the next period start, merged and filled forward.
+    fn dated_dimensions(&self, rows: LazyFrame) -> LazyFrame {
+        // A value at a period's end follows the dimensions of its start; at a period's start both are
+        // those of one instant, so the days alone decide.
+        let after_dimensions = match self.value_at {
+            ValueAt::PeriodEnd => 1i32,
+            ValueAt::PeriodStart => 0,
+        };
+        let transfer_in = || col("kind").eq(lit("transfer_in"));
+        let transfer = || transfer_in().or(col("kind").eq(lit("transfer_out")));
+        let mut value = vec![
+            self.index(col("effective_on")).alias("period"),
+            col("mrr_after").alias("after"),
+            col("reason"),
+            lit(after_dimensions).alias("order"),
+            col("effective_on"),
+            col("sequence"),
+        ];
+        // Only an entry sets the dimensions; other changes of value keep those of the period's start.
+        let entry = || col("mrr_before").eq(int(0));
+        value
+            .extend(self.by.iter().map(|d| when(entry()).then(col(d.as_str())).otherwise(lit(NULL)).alias(d.as_str())));
+        let mut moved = vec![
+            self.periods.index_on_or_after(col("effective_on")).alias("period"),
+            lit(NULL).cast(DataType::Int64).alias("after"),
+            lit(NULL).cast(DataType::String).alias("reason"),
+            lit(0i32).alias("order"),
+            col("effective_on"),
+            col("sequence"),
+        ];
+        moved.extend(cols_of(self.by));
+        let values = rows.clone().filter(transfer().not()).select(self.columns(value));
+        let moves = rows.filter(transfer_in()).select(self.columns(moved));
+        let forward = |name: &str| col(name).fill_null_with_strategy(FillNullStrategy::Forward(None));
+        let mut fill = vec![forward("after")];
+        fill.extend(self.by.iter().map(|d| forward(d)));
+        // Both frames have the same columns, so the union cannot fail to build.
+        concat([values, moves], UnionArgs::default())
+            .unwrap_or_default()
+            .sort(["series", "period", "order", "effective_on", "sequence"], SortMultipleOptions::default())
+            .with_columns(fill)
+            .drop(by_name(["order", "effective_on", "sequence"], true))
+    }
+}

@@ -1,0 +1,275 @@
+#![doc = include_str!("churn.md")]
+
+use indexmap::IndexMap;
+use polars::prelude::*;
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use crate::expr::bridge::{amount, bridge, count};
+use crate::expr::calendar::Grain;
+use crate::expr::dims::{cols_of, int, sort_on};
+use crate::expr::ratio::{annualised, ratio, reason, wilson};
+use crate::expr::steps::ValueAt;
+use crate::metrics::view::LedgerView;
+use crate::metrics::{Headline, Identity, Inputs, Metric, ShownAs};
+use crate::plan::resolver::Resolver;
+use crate::schema::{ColumnType, TableSchema};
+use crate::spec::types::Name;
+
+/// `type: churn`
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Spec {
+    /// The ledger.
+    pub from: String,
+    /// Length of a period.
+    #[serde(default)]
+    pub grain: Grain,
+    /// Dimensions of the ledger to break down by; the grand total is always there.
+    #[serde(default)]
+    pub by: Vec<String>,
+    /// Instant of a period at which its value is taken.
+    #[serde(default)]
+    pub value_at: ValueAt,
+    /// Break the churned customers down by reason. Needs `reason` in the ledger.
+    #[serde(default)]
+    pub reasons: Option<ReasonsSpec>,
+    /// Whether reactivations reduce net revenue churn.
+    #[serde(default)]
+    pub reactivation_in_net: bool,
+}
+
+/// Reasons of churn in two levels.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ReasonsSpec {
+    /// Kind (such as voluntary, involuntary, closure), then reason, then the values in the data that mean it.
+    pub map: IndexMap<Name, IndexMap<Name, Vec<String>>>,
+}
+
+/// Resolved churn.
+pub struct Churn {
+    view: LedgerView,
+    /// Value in the data, kind, reason.
+    reasons: Option<Vec<(String, String, String)>>,
+    reactivation_in_net: bool,
+}
+
+/// Checks the table as written.
+pub fn resolve(cx: &mut Resolver<'_>) -> Option<Box<dyn Metric>> {
+    let spec: Spec = cx.spec()?;
+    let view = LedgerView::resolve(cx, &spec.from, &spec.by, spec.grain, spec.value_at)?;
+    let reasons = match &spec.reasons {
+        None => None,
+        Some(r) => {
+            if !view.reasons {
+                cx.error(
+                    "reasons",
+                    &format!("`reasons` needs a ledger with reasons, and `{}` has none", spec.from),
+                    "name the column with `reason:` in the ledger",
+                );
+            }
+            let mut flat: Vec<(String, String, String)> = Vec::new();
+            for (kind, by_reason) in &r.map {
+                for (name, values) in by_reason {
+                    for (i, value) in values.iter().enumerate() {
+                        if flat.iter().any(|(v, _, _)| v == value) {
+                            cx.error(
+                                &format!("reasons.map.{kind}.{name}.{i}"),
+                                &format!("the value `{value}` is mapped twice"),
+                                "keep it under one reason, so that reasons sum to the total",
+                            );
+                        }
+                        flat.push((value.clone(), kind.to_string(), name.to_string()));
+                    }
+                }
+            }
+            Some(flat)
+        }
+    };
+    Some(Box::new(Churn { view, reasons, reactivation_in_net: spec.reactivation_in_net }))
+}
+
+/// Kind and reason of a churn without a value, and of one whose value is not mapped.
+const NOT_GIVEN: (&str, &str) = ("unknown", "not_given");
+const UNMAPPED: (&str, &str) = ("unknown", "unmapped");
+
+impl Churn {
+    /// A value of the data as a kind (`level` 0) or reason (1).
+    fn mapped(map: &[(String, String, String)], level: usize) -> Expr {
+        let pick = |pair: (&'static str, &'static str)| lit(if level == 0 { pair.0 } else { pair.1 });
+        let unmapped = when(col("reason").is_null()).then(pick(NOT_GIVEN)).otherwise(pick(UNMAPPED));
+        map.iter().fold(unmapped, |rest, (value, kind, name)| {
+            let to = if level == 0 { kind } else { name };
+            when(col("reason").eq(lit(value.as_str()))).then(lit(to.as_str())).otherwise(rest)
+        })
+    }
+
+    /// Rows per reason: churned customers and revenue over the same base as the grand total.
+    fn by_reason(&self, map: &[(String, String, String)], steps: &LazyFrame, total: &LazyFrame) -> PolarsResult<LazyFrame> {
+        let churned = steps
+            .clone()
+            .filter(col("after").eq(int(0)).and(col("before").gt(int(0))))
+            .select([
+                col("currency"),
+                col("period"),
+                Self::mapped(map, 0).alias("reason_kind"),
+                Self::mapped(map, 1).alias("churn_reason"),
+                (int(0) - col("before")).alias("lost"),
+            ])
+            .group_by(cols_of(&["currency", "period", "reason_kind", "churn_reason"]))
+            .agg([col("lost").sum(), len().cast(DataType::Int64).alias("customers")]);
+        let key = cols_of(&["currency", "period"]);
+        let none = || lit(NULL).cast(DataType::Int64);
+        Ok(total
+            .clone()
+            .join(churned, key.clone(), key, JoinArgs::new(JoinType::Inner))
+            .with_columns([
+                (col("customers").cast(DataType::Float64) / col(count("churned")).cast(DataType::Float64)).alias("share_of_churned"),
+                col("customers").alias(count("churned")),
+                col("lost").alias(amount("churned")),
+                none().alias(amount("contraction")),
+                none().alias(amount("expansion")),
+                none().alias(amount("reactivation")),
+            ])
+            .with_column(lit("reason").alias("breakdown")))
+    }
+
+    fn rates(&self, rows: LazyFrame) -> LazyFrame {
+        let opening = || col("opening_customers");
+        let lost = || int(0) - col(amount("churned"));
+        let gross = || lost() - col(amount("contraction"));
+        let net = || {
+            let net = gross() - col(amount("expansion"));
+            if self.reactivation_in_net { net - col(amount("reactivation")) } else { net }
+        };
+        let churned = col(count("churned"));
+        let (low, high) = wilson(&churned, &opening());
+        let by_reason = || col("breakdown").eq(lit("reason"));
+        rows.with_columns([
+            ratio(churned.clone(), opening()).alias("logo_churn_rate"),
+            when(by_reason()).then(lit(NULL)).otherwise(ratio(opening() - churned, opening())).alias("logo_retention_rate"),
+            low.alias("logo_churn_ci_low"),
+            high.alias("logo_churn_ci_high"),
+            ratio(lost(), col("opening_mrr")).alias("churned_revenue_rate"),
+            gross().alias("gross_churn_mrr"),
+            ratio(gross(), col("opening_mrr")).alias("gross_revenue_churn_rate"),
+            net().alias("net_churn_mrr"),
+            ratio(net(), col("opening_mrr")).alias("net_revenue_churn_rate"),
+            reason([(opening().eq(int(0)), "no_opening_customers")]).alias("reason"),
+        ])
+        .with_column(annualised(col("logo_churn_rate"), self.view.periods().grain().per_year()).alias("logo_churn_rate_annualised"))
+    }
+}
+
+impl Metric for Churn {
+    fn output(&self) -> TableSchema {
+        use ColumnType::{Float, Int, Money, String as Text};
+        let mut schema = self.view.keys();
+        if self.reasons.is_some() {
+            schema.grain.extend(["breakdown", "reason_kind", "churn_reason"].map(str::to_owned));
+        } else {
+            schema.grain.push("breakdown".to_owned());
+        }
+        schema = schema.column("breakdown", Text, "", "total, dimension or reason: which base a row belongs to");
+        if self.reasons.is_some() {
+            schema = schema
+                .nullable("reason_kind", Text, "", "first level of the reason; only in rows of the breakdown `reason`")
+                .nullable("churn_reason", Text, "", "second level of the reason; `unmapped` and `not_given` are always kept apart")
+                .nullable("share_of_churned", Float, "rate", "share of the churned customers that gave this reason");
+        }
+        schema
+            .column("opening_customers", Int, "customers", "n: paying customers at the start; denominator of the logo rates")
+            .column("churned_customers", Int, "customers", "of these, the ones that do not pay at the end; numerator of logo churn")
+            .nullable("logo_churn_rate", Float, "rate", "churned over opening customers")
+            .nullable("logo_churn_ci_low", Float, "rate", "lower end of the 95 % Wilson interval")
+            .nullable("logo_churn_ci_high", Float, "rate", "upper end of the 95 % Wilson interval")
+            .nullable("logo_churn_rate_annualised", Float, "rate", "the rate compounded over a year")
+            .nullable("logo_retention_rate", Float, "rate", "1 minus logo churn")
+            .column("opening_mrr", Money, "money per month", "recurring revenue at the start; denominator of the revenue rates")
+            .column("churned_mrr", Money, "money per month", "lost with churned customers; negative")
+            .nullable("contraction_mrr", Money, "money per month", "lost with customers that stayed; negative")
+            .nullable("expansion_mrr", Money, "money per month", "gained from customers that stayed")
+            .nullable("reactivation_mrr", Money, "money per month", "gained from customers that came back")
+            .nullable("churned_revenue_rate", Float, "rate", "churned over opening MRR")
+            .nullable("gross_churn_mrr", Money, "money per month", "churned plus contraction, positive; numerator of gross revenue churn")
+            .nullable("gross_revenue_churn_rate", Float, "rate", "churned and contraction over opening MRR")
+            .nullable("net_churn_mrr", Money, "money per month", "gross churn less expansion; numerator of net revenue churn; negative where expansion is larger")
+            .nullable("net_revenue_churn_rate", Float, "rate", "net churn over opening MRR; negative is growth")
+            .nullable("reason", Text, "", "why the rates are NULL: `no_opening_customers`")
+    }
+
+    fn query(&self, inputs: &Inputs) -> PolarsResult<LazyFrame> {
+        let steps = self.view.steps(inputs)?;
+        // Transfers happen at the start of a period: they belong to its base.
+        let moved_in = col(amount("transfer_in")) + col(amount("transfer_out"));
+        let moved_customers = col(count("transfer_in")) - col(count("transfer_out"));
+        let rows = bridge(&steps, &self.view.of())?
+            .with_columns([
+                (col("opening_mrr") + moved_in).alias("opening_mrr"),
+                (col("opening_customers") + moved_customers).alias("opening_customers"),
+            ])
+            .with_column(when(col("is_total")).then(lit("total")).otherwise(lit("dimension")).alias("breakdown"));
+        let text = |name: &str| lit(NULL).cast(DataType::String).alias(name);
+        let rows = match &self.reasons {
+            None => rows,
+            Some(map) => {
+                let extra = [text("reason_kind"), text("churn_reason"), lit(NULL).cast(DataType::Float64).alias("share_of_churned")];
+                let rows = rows.with_columns(extra);
+                let total = rows.clone().filter(col("is_total")).drop(by_name(["reason_kind", "churn_reason", "share_of_churned"], true, false));
+                let reasons = self.by_reason(map, &steps, &total)?;
+                let schema: Vec<Expr> = cols_of(&self.raw_columns());
+                concat([rows.select(schema.clone()), reasons.select(schema)], UnionArgs::default())?
+            }
+        };
+        let rows = self.rates(rows).with_columns([
+            self.view.periods().start(col("period")).alias("period_start"),
+            col("period").lt_eq(lit(self.view.last_complete())).alias("is_complete"),
+        ]);
+        let schema = self.output();
+        let names: Vec<&str> = schema.names().collect();
+        Ok(sort_on(rows.select(cols_of(&names)), &schema.grain))
+    }
+
+    fn identities(&self, _inputs: &Inputs, output: &LazyFrame) -> PolarsResult<Vec<Identity>> {
+        let mut out = self.view.parts_identity(&output.clone().filter(col("breakdown").neq(lit("reason"))), "churned_mrr")?;
+        if self.reasons.is_some() {
+            let side = |is: &str| when(col("breakdown").eq(lit(is.to_owned()))).then(col("churned_customers")).otherwise(int(0)).sum();
+            out.push(Identity {
+                name: "reasons_sum_to_total",
+                meaning: "churned customers by reason sum to the grand total",
+                broken: output
+                    .clone()
+                    .group_by(cols_of(&["period_start", "currency"]))
+                    .agg([side("reason").alias("parts"), side("total").alias("total")])
+                    .filter(col("parts").neq(col("total"))),
+            });
+        }
+        Ok(out)
+    }
+
+    fn headlines(&self) -> Vec<Headline> {
+        let only = vec![("breakdown".to_owned(), "total".to_owned())];
+        [("logo churn", "logo_churn_rate"), ("gross revenue churn", "gross_revenue_churn_rate"), ("net revenue churn", "net_revenue_churn_rate")]
+            .map(|(label, column)| Headline {
+                label: format!("{label}, {}", self.view.periods().grain().name()),
+                column: column.to_owned(),
+                only: only.clone(),
+                shown_as: ShownAs::Percent,
+            })
+            .to_vec()
+    }
+}
+
+impl Churn {
+    /// Columns that rows of every breakdown have before the rates are computed.
+    fn raw_columns(&self) -> Vec<String> {
+        let mut out: Vec<String> = vec!["currency".to_owned(), "period".to_owned()];
+        out.extend(self.view.by().iter().cloned());
+        out.extend(
+            ["is_total", "breakdown", "reason_kind", "churn_reason", "share_of_churned", "opening_mrr", "opening_customers"].map(str::to_owned),
+        );
+        out.extend([amount("churned"), amount("contraction"), amount("expansion"), amount("reactivation"), count("churned")]);
+        out
+    }
+}

@@ -1,0 +1,174 @@
+//! Metrics: one file and one page each, and the registry that lists them.
+//!
+//! A metric is a pure function from lazy frames to a lazy frame. It never collects, knows no path
+//! and asks no clock, so its query is a plan that can be explained, run jointly with others, and
+//! shipped to another engine.
+
+use std::collections::BTreeMap;
+
+use polars::prelude::*;
+use serde::Serialize;
+
+use crate::plan::resolver::Resolver;
+use crate::schema::TableSchema;
+
+macro_rules! metrics {
+    ($($name:ident),+ $(,)?) => {
+        $(pub mod $name;)+
+
+        /// Every metric, sorted by name.
+        pub static REGISTRY: &[MetricType] = &[$(
+            MetricType {
+                name: stringify!($name),
+                page: include_str!(concat!(stringify!($name), ".md")),
+                schema: || crate::spec::decode::schema_of::<$name::Spec>(),
+                resolve: $name::resolve,
+            },
+        )+];
+    };
+}
+
+pub mod view;
+
+metrics! {
+    churn,
+    cohort_retention,
+    ltv,
+    mrr_ledger,
+    mrr_movements,
+    revenue_retention,
+}
+
+/// A kind of table: its name in the pipeline file, its page and how it is resolved.
+pub struct MetricType {
+    /// The value of `type:`.
+    pub name: &'static str,
+    /// The page: definition, inputs, output, cases. Printed by `tenure metrics NAME`.
+    pub page: &'static str,
+    /// JSON Schema of the keys this metric adds to a table.
+    pub schema: fn() -> serde_json::Value,
+    /// From the table as written to a metric that can no longer fail for a reason the file controls.
+    pub resolve: fn(&mut Resolver<'_>) -> Option<Box<dyn Metric>>,
+}
+
+impl MetricType {
+    /// The sentence under the title of the page: the question the metric answers.
+    pub fn summary(&self) -> &'static str {
+        self.page.lines().map(str::trim).find(|l| !l.is_empty() && !l.starts_with('#')).unwrap_or_default()
+    }
+}
+
+/// The metric of that name.
+pub fn find(name: &str) -> Option<&'static MetricType> {
+    REGISTRY.iter().find(|m| m.name == name)
+}
+
+/// A resolved metric.
+pub trait Metric: Send + Sync {
+    /// The columns promised, in order, and the grain. Compared with the query's schema before data is read.
+    fn output(&self) -> TableSchema;
+
+    /// The query: pure, sorted on the grain, money as `Int64` at the pipeline's scale.
+    ///
+    /// # Errors
+    /// Only when Polars refuses to build an expression, which is a bug.
+    fn query(&self, inputs: &Inputs) -> PolarsResult<LazyFrame>;
+
+    /// What must hold between the inputs and the written table; each frame selects the rows that break it.
+    ///
+    /// # Errors
+    /// As [`Metric::query`].
+    fn identities(&self, _inputs: &Inputs, _output: &LazyFrame) -> PolarsResult<Vec<Identity>> {
+        Ok(Vec::new())
+    }
+
+    /// Input rows that the metric does not use, by reason: a frame of `reason`, `rows`; the used rows too.
+    ///
+    /// # Errors
+    /// As [`Metric::query`].
+    fn attrition(&self, _inputs: &Inputs) -> PolarsResult<Option<LazyFrame>> {
+        Ok(None)
+    }
+
+    /// Columns worth a line in the summary of a run, read from the last complete total row.
+    fn headlines(&self) -> Vec<Headline> {
+        Vec::new()
+    }
+
+    /// What later tables may rely on when this one is a ledger.
+    fn ledger(&self) -> Option<LedgerShape> {
+        None
+    }
+}
+
+/// An equation between tables that is checked in every run.
+pub struct Identity {
+    /// Name in messages and records, snake case.
+    pub name: &'static str,
+    /// The equation in words.
+    pub meaning: &'static str,
+    /// Rows for which it does not hold.
+    pub broken: LazyFrame,
+}
+
+/// A figure for the summary.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Headline {
+    /// What a person calls it.
+    pub label: String,
+    /// Column that holds it.
+    pub column: String,
+    /// Rows it is read from: pairs of column and value, beside "total" and "last complete".
+    pub only: Vec<(String, String)>,
+    /// How it is shown.
+    pub shown_as: ShownAs,
+}
+
+/// How a headline figure is shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ShownAs {
+    /// An amount in the row's currency.
+    Money,
+    /// A rate in per cent.
+    Percent,
+    /// A plain number.
+    Number,
+}
+
+/// What a ledger offers to the tables made from it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LedgerShape {
+    /// Dimension columns.
+    pub dimensions: Vec<String>,
+    /// Whether dimensions change over time, so that the ledger holds transfers.
+    pub transfers: bool,
+    /// Whether the churn rows carry a reason.
+    pub reasons: bool,
+    /// Type of `customer_id`.
+    pub customer_type: crate::schema::ColumnType,
+}
+
+/// The frames a query reads, by the name of the source or table.
+#[derive(Clone, Default)]
+pub struct Inputs {
+    frames: BTreeMap<String, LazyFrame>,
+}
+
+impl Inputs {
+    /// Makes `frame` available as `name`.
+    pub fn insert(&mut self, name: impl Into<String>, frame: LazyFrame) {
+        self.frames.insert(name.into(), frame);
+    }
+
+    /// The frame of a source or table.
+    ///
+    /// # Errors
+    /// When the plan did not provide it, which is a bug.
+    pub fn get(&self, name: &str) -> PolarsResult<LazyFrame> {
+        self.frames
+            .get(name)
+            .cloned()
+            .ok_or_else(|| polars_err!(InvalidOperation: "the plan provides no frame `{name}`"))
+    }
+}

@@ -1,0 +1,727 @@
+#![doc = include_str!("mrr_ledger.md")]
+
+use jiff::civil;
+use polars::prelude::*;
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use crate::expr::calendar::date_lit;
+use crate::expr::dims::{NOT_SET, cols_of, int};
+use crate::expr::money::{MAX_EXACT, div_half_even, rounding_unit};
+use crate::expr::steps::first_of_series;
+use crate::metrics::{Identity, Inputs, LedgerShape, Metric};
+use crate::plan::resolver::Resolver;
+use crate::schema::{ColumnType, TableSchema};
+
+/// `type: mrr_ledger`
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Spec {
+    /// Source of subscription intervals, or of monthly snapshots.
+    pub from: String,
+    /// Column that identifies the customer.
+    pub customer: String,
+    /// First day of a subscription interval. Needed with `amount`.
+    #[serde(default)]
+    pub start: Option<String>,
+    /// Day after the last day of an interval; NULL is open.
+    #[serde(default)]
+    pub end: Option<String>,
+    /// Set to true where `end` names the last day itself.
+    #[serde(default)]
+    pub end_inclusive: bool,
+    /// First day that is paid for, where an interval begins with a trial.
+    #[serde(default)]
+    pub trial_end: Option<String>,
+    /// What an interval pays. Either this or `snapshot`.
+    #[serde(default)]
+    pub amount: Option<AmountSpec>,
+    /// Monthly amounts instead of intervals.
+    #[serde(default)]
+    pub snapshot: Option<SnapshotSpec>,
+    /// Days and weeks in a month. Default: 365/12 and 52/12.
+    #[serde(default)]
+    pub interval_factors: Factors,
+    /// Column with the reason of a cancellation.
+    #[serde(default)]
+    pub reason: Option<String>,
+    /// Attributes of the customer carried into every table made from the ledger.
+    #[serde(default)]
+    pub dimensions: Option<DimensionsSpec>,
+}
+
+/// What a subscription interval pays.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct AmountSpec {
+    /// Money column: price of one unit per billing interval.
+    pub price: String,
+    /// Number of units. Default: one.
+    #[serde(default)]
+    pub quantity: Option<String>,
+    /// Billing interval: `day`, `week`, `month` or `year`. Default: a month.
+    #[serde(default)]
+    pub interval: Option<String>,
+    /// Number of intervals one price covers. Default: one.
+    #[serde(default)]
+    pub count: Option<String>,
+}
+
+/// Monthly amounts.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SnapshotSpec {
+    /// Date column: any day of the month the amount holds for.
+    pub month: String,
+    /// Money column: recurring revenue of that month.
+    pub mrr: String,
+}
+
+/// How many months a billing interval is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Factors {
+    /// A day is 12/365 and a week 12/52 of a month.
+    #[default]
+    Standard,
+    /// As Paddle: 30 days, 4.33 weeks.
+    Paddle,
+    /// As Recurly: 30 days; weeks as in `standard`.
+    Recurly,
+    /// As the Stripe dashboards re-implemented in open source: 30 days, 52/12 weeks.
+    Stripe,
+    /// As the gem profitable: 30 days, 4 weeks.
+    Profitable,
+}
+
+impl Factors {
+    /// Intervals per month as exact fractions, by name of the interval.
+    fn per_month(self) -> [(&'static str, i64, i64); 4] {
+        let (day, week) = match self {
+            Self::Standard => ((365, 12), (52, 12)),
+            Self::Paddle => ((30, 1), (433, 100)),
+            Self::Recurly | Self::Stripe => ((30, 1), (52, 12)),
+            Self::Profitable => ((30, 1), (4, 1)),
+        };
+        [("day", day.0, day.1), ("week", week.0, week.1), ("month", 1, 1), ("year", 1, 12)]
+    }
+}
+
+/// Attributes of the customer.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct DimensionsSpec {
+    /// Source with one row per customer, or with `valid_from` one row per version of a customer.
+    pub from: String,
+    /// Column that identifies the customer there. Default: as in the ledger.
+    #[serde(default)]
+    pub customer: Option<String>,
+    /// Columns to carry.
+    pub columns: Vec<String>,
+    /// First day a version holds; it holds until the next one. The oldest version also holds before.
+    #[serde(default)]
+    pub valid_from: Option<String>,
+    /// Which version counts where there are several. Default: the one that held at the time.
+    #[serde(default)]
+    pub value: Option<DimensionValue>,
+}
+
+/// Which version of an attribute counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum DimensionValue {
+    /// The version at the start of each period; a change moves the revenue from one value to the other.
+    PeriodStart,
+    /// The latest version up to `as_of`, for all of history.
+    Current,
+}
+
+struct Dimensions {
+    from: String,
+    customer: String,
+    columns: Vec<String>,
+    valid_from: Option<String>,
+    current: bool,
+}
+
+enum Amounts {
+    Intervals {
+        start: String,
+        end: Option<String>,
+        end_inclusive: bool,
+        trial_end: Option<String>,
+        price: String,
+        quantity: Option<String>,
+        interval: Option<String>,
+        count: Option<String>,
+    },
+    Snapshots { month: String, mrr: String },
+}
+
+/// A price as an exact fraction: `exact * per_month / months` is the amount of one month.
+struct Price {
+    exact: Expr,
+    /// The same as `exact` in floats, which cannot wrap: the guard of the integer product.
+    float: Expr,
+    per_month: Expr,
+    months: Expr,
+}
+
+/// A resolved ledger.
+pub struct MrrLedger {
+    from: String,
+    customer: String,
+    customer_type: ColumnType,
+    currency: Expr,
+    amounts: Amounts,
+    factors: Factors,
+    reason: Option<String>,
+    dimensions: Option<Dimensions>,
+    as_of: civil::Date,
+    scale: u8,
+}
+
+/// Checks the table as written.
+pub fn resolve(cx: &mut Resolver<'_>) -> Option<Box<dyn Metric>> {
+    use ColumnType::{Date, Int, Money, String as Text};
+    let spec: Spec = cx.spec()?;
+    let source = cx.source("from", &spec.from)?;
+    let customer = cx.column(&source, "customer", &spec.customer, &[Text, Int]);
+    let amounts = match (&spec.amount, &spec.snapshot) {
+        (Some(a), None) => {
+            let Some(start) = &spec.start else {
+                cx.error("amount", "a ledger of intervals needs `start`", "name the date column on which an interval begins");
+                return None;
+            };
+            if spec.end_inclusive && spec.end.is_none() {
+                cx.error("end_inclusive", "`end_inclusive` has no effect without `end`", "remove it, or name the `end` column");
+            }
+            if a.count.is_some() && a.interval.is_none() {
+                cx.error("amount.count", "`count` has no effect without `interval`", "name the `interval` column too");
+            }
+            let start = cx.column(&source, "start", start, &[Date]);
+            let end = cx.optional_column(&source, "end", spec.end.as_deref(), &[Date]);
+            let trial_end = cx.optional_column(&source, "trial_end", spec.trial_end.as_deref(), &[Date]);
+            let price = cx.column(&source, "amount.price", &a.price, &[Money]);
+            let quantity = cx.optional_column(&source, "amount.quantity", a.quantity.as_deref(), &[Int]);
+            let interval = cx.optional_column(&source, "amount.interval", a.interval.as_deref(), &[Text]);
+            let count = cx.optional_column(&source, "amount.count", a.count.as_deref(), &[Int]);
+            Amounts::Intervals {
+                start: start?,
+                end: end?,
+                end_inclusive: spec.end_inclusive,
+                trial_end: trial_end?,
+                price: price?,
+                quantity: quantity?,
+                interval: interval?,
+                count: count?,
+            }
+        }
+        (None, Some(s)) => {
+            for (given, key) in [
+                (spec.start.is_some(), "start"),
+                (spec.end.is_some(), "end"),
+                (spec.end_inclusive, "end_inclusive"),
+                (spec.trial_end.is_some(), "trial_end"),
+                (spec.reason.is_some(), "reason"),
+                (spec.interval_factors != Factors::Standard, "interval_factors"),
+            ] {
+                if given {
+                    cx.error(key, &format!("`{key}` has no effect with `snapshot`"), "remove it: a snapshot is already monthly");
+                }
+            }
+            let month = cx.column(&source, "snapshot.month", &s.month, &[Date]);
+            let mrr = cx.column(&source, "snapshot.mrr", &s.mrr, &[Money]);
+            Amounts::Snapshots { month: month?, mrr: mrr? }
+        }
+        (Some(_), Some(_)) => {
+            cx.error("snapshot", "`amount` and `snapshot` exclude each other", "keep `amount` for intervals, or `snapshot` for monthly amounts");
+            return None;
+        }
+        (None, None) => {
+            cx.error("", "a ledger needs `amount` or `snapshot`", "`amount: {price: ..}` for subscription intervals, `snapshot: {month: .., mrr: ..}` for monthly amounts");
+            return None;
+        }
+    };
+    let money = match &amounts {
+        Amounts::Intervals { price, .. } => price.clone(),
+        Amounts::Snapshots { mrr, .. } => mrr.clone(),
+    };
+    let currency = cx.currency_of(&source, &money);
+    let reason = cx.optional_column(&source, "reason", spec.reason.as_deref(), &[Text]);
+    let dimensions = match &spec.dimensions {
+        None => None,
+        Some(d) => Some(resolve_dimensions(cx, d, &spec.customer, customer.as_ref().and_then(|c| source.type_of(c)))?),
+    };
+    let customer = customer?;
+    Some(Box::new(MrrLedger {
+        customer_type: source.type_of(&customer).unwrap_or(Text),
+        from: spec.from,
+        customer,
+        currency: currency?,
+        amounts,
+        factors: spec.interval_factors,
+        reason: reason?,
+        dimensions,
+        as_of: cx.context().as_of,
+        scale: cx.context().scale,
+    }))
+}
+
+fn resolve_dimensions(
+    cx: &mut Resolver<'_>,
+    spec: &DimensionsSpec,
+    customer: &str,
+    customer_type: Option<ColumnType>,
+) -> Option<Dimensions> {
+    let source = cx.source("dimensions.from", &spec.from)?;
+    let key = spec.customer.as_deref().unwrap_or(customer);
+    let path = if spec.customer.is_some() { "dimensions.customer" } else { "dimensions.from" };
+    let expected = customer_type.map_or_else(|| vec![ColumnType::String, ColumnType::Int], |t| vec![t]);
+    let customer = cx.column(&source, path, key, &expected);
+    let mut columns = Vec::new();
+    for (i, name) in spec.columns.iter().enumerate() {
+        let path = format!("dimensions.columns.{i}");
+        if RESERVED.contains(&name.as_str()) {
+            cx.error(&path, &format!("`{name}` cannot be a dimension: the ledger has a column of that name"), "declare the source column under another name with `from`");
+        }
+        columns.push(cx.column(&source, &path, name, &[ColumnType::String, ColumnType::Currency]));
+    }
+    let valid_from = cx.optional_column(&source, "dimensions.valid_from", spec.valid_from.as_deref(), &[ColumnType::Date]);
+    if spec.value.is_some() && spec.valid_from.is_none() {
+        cx.error("dimensions.value", "`value` has no effect without `valid_from`", "name the `valid_from` column, or remove `value`");
+    }
+    Some(Dimensions {
+        from: spec.from.clone(),
+        customer: customer?,
+        columns: columns.into_iter().collect::<Option<_>>()?,
+        valid_from: valid_from?,
+        current: spec.value == Some(DimensionValue::Current),
+    })
+}
+
+const RESERVED: [&str; 14] = [
+    "customer_id", "currency", "effective_on", "sequence", "kind", "mrr_before", "mrr_delta", "mrr_after",
+    "first_paid_on", "reason", "period_start", "is_total", "is_complete", "series",
+];
+
+impl MrrLedger {
+    fn transfers(&self) -> bool {
+        self.dimensions.as_ref().is_some_and(|d| d.valid_from.is_some() && !d.current)
+    }
+
+    fn dimension_names(&self) -> &[String] {
+        self.dimensions.as_ref().map_or(&[], |d| d.columns.as_slice())
+    }
+
+    /// Day after the last day that results cover.
+    fn horizon(&self) -> Expr {
+        date_lit(self.as_of.saturating_add(jiff::Span::new().days(1)))
+    }
+
+    /// Paid intervals: `customer_id`, `currency`, `begins` (with the trial), `starts`, `ends` (never NULL, at most the horizon), `mrr`, `reason`.
+    ///
+    /// `mrr` is NULL where it cannot be computed; an identity refuses such rows.
+    fn paid_intervals(&self, inputs: &Inputs) -> PolarsResult<LazyFrame> {
+        let rows = inputs.get(&self.from)?;
+        let mut columns = vec![col(self.customer.as_str()).alias("customer_id"), self.currency.clone().alias("currency")];
+        match &self.amounts {
+            Amounts::Intervals { start, end, end_inclusive, trial_end, .. } => {
+                let start = col(start.as_str());
+                let col_start = start.clone();
+                let first_paid = match trial_end {
+                    None => start,
+                    Some(t) => {
+                        let trial = col(t.as_str());
+                        when(trial.clone().gt(start.clone())).then(trial).otherwise(start)
+                    }
+                };
+                let end = end.as_ref().map_or_else(|| lit(NULL).cast(DataType::Date), |e| col(e.as_str()));
+                let end = if *end_inclusive { next_day(end) } else { end };
+                columns.push(col_start.alias("begins"));
+                columns.push(first_paid.alias("starts"));
+                columns.push(end.alias("ends"));
+            }
+            Amounts::Snapshots { month, .. } => {
+                let start = col(month.as_str()).dt().month_start();
+                columns.push(start.clone().alias("begins"));
+                columns.push(start.clone().alias("starts"));
+                columns.push(start.dt().offset_by(lit("1mo")).alias("ends"));
+            }
+        }
+        columns.push(self.mrr().alias("mrr"));
+        columns.push(self.reason.as_ref().map_or_else(|| lit(NULL).cast(DataType::String), |r| col(r.as_str())).alias("reason"));
+        let horizon = self.horizon();
+        Ok(rows.select(columns).with_column(
+            when(col("ends").is_null().or(col("ends").gt(horizon.clone()))).then(horizon).otherwise(col("ends")).alias("ends"),
+        ))
+    }
+
+    /// What an interval pays, before it is divided into months.
+    fn price(&self) -> Price {
+        let price = |name: &str, quantity: Option<&String>| {
+            let float = col(name).cast(DataType::Float64);
+            match quantity {
+                None => (col(name), float),
+                Some(q) => (col(name) * col(q.as_str()), float * col(q.as_str()).cast(DataType::Float64)),
+            }
+        };
+        let (name, quantity, interval, count) = match &self.amounts {
+            Amounts::Snapshots { mrr, .. } => (mrr, None, None, None),
+            Amounts::Intervals { price, quantity, interval, count, .. } => (price, quantity.as_ref(), interval.as_ref(), count.as_ref()),
+        };
+        let (exact, float) = price(name, quantity);
+        let Some(interval) = interval else {
+            return Price { exact, float, per_month: int(1), months: int(1) };
+        };
+        let (mut num, mut den) = (lit(NULL).cast(DataType::Int64), lit(NULL).cast(DataType::Int64));
+        for (name, n, d) in self.factors.per_month() {
+            let is = || col(interval.as_str()).eq(lit(name));
+            num = when(is()).then(lit(n)).otherwise(num);
+            // A price per year divides by twelve; the fraction is kept exact until the one rounding.
+            den = when(is()).then(lit(d)).otherwise(den);
+        }
+        let count = count.map_or_else(|| int(1), |c| when(col(c.as_str()).gt(int(0))).then(col(c.as_str())).otherwise(lit(NULL)));
+        Price { exact, float, per_month: num, months: den * count }
+    }
+
+    fn mrr(&self) -> Expr {
+        let price = self.price();
+        let unit = rounding_unit(self.currency.clone(), self.scale);
+        div_half_even(price.exact * price.per_month, price.months * unit.clone()) * unit
+    }
+
+    /// Snapshots that end before `as_of` would make everybody churn.
+    fn snapshot_identities(&self, inputs: &Inputs) -> PolarsResult<Vec<Identity>> {
+        let Amounts::Snapshots { month, .. } = &self.amounts else { return Ok(Vec::new()) };
+        let last = inputs.get(&self.from)?.select([col(month.as_str()).max().alias("last_snapshot")]);
+        Ok(vec![Identity {
+            name: "snapshots_reach_as_of",
+            meaning: "the last snapshot is of the month of as_of; else every customer would look churned",
+            broken: last.filter(col("last_snapshot").dt().month_start().lt(date_lit(self.as_of.first_of_month()))),
+        }])
+    }
+
+    /// Customers and currencies that ever paid, numbered in the order of the ledger.
+    fn numbered(&self, paid: &LazyFrame) -> LazyFrame {
+        paid.clone()
+            .select(cols_of(&["customer_id", "currency"]))
+            .unique(None, UniqueKeepStrategy::Any)
+            .sort(["customer_id", "currency"], SortMultipleOptions::default())
+            .with_row_index("series", None)
+    }
+
+    /// Net changes per series and day with the running amount: `series`, `day`, `delta`, `after`, `reason`.
+    ///
+    /// Open intervals end at the horizon, so that every series sums to zero and one running sum over
+    /// all rows is the running sum of each series.
+    fn changes(&self, paid: &LazyFrame, series: &LazyFrame) -> PolarsResult<LazyFrame> {
+        let mut args = JoinArgs::new(JoinType::Inner);
+        args.nulls_equal = true;
+        let key = cols_of(&["customer_id", "currency"]);
+        let numbered = paid
+            .clone()
+            .join(series.clone(), key.clone(), key, args)
+            .select([col("series"), col("starts"), col("ends"), col("mrr"), col("reason")]);
+        let starts = numbered.clone().select([col("series"), col("starts").alias("day"), col("mrr").alias("delta")]);
+        let ends = numbered.clone().select([col("series"), col("ends").alias("day"), (int(0) - col("mrr")).alias("delta")]);
+        let net = concat([starts, ends], UnionArgs::default())?
+            .group_by(cols_of(&["series", "day"]))
+            .agg([col("delta").sum()])
+            .filter(col("delta").neq(int(0)))
+            .sort(["series", "day"], SortMultipleOptions::default())
+            .with_column(col("delta").cum_sum(false).alias("after"))
+            .filter(col("day").lt(self.horizon()));
+        if self.reason.is_none() {
+            return Ok(net.with_column(lit(NULL).cast(DataType::String).alias("reason")));
+        }
+        // The largest item that ended that day names the reason; equal amounts go by the name.
+        let reasons = numbered
+            .filter(col("reason").is_not_null().and(col("ends").lt(self.horizon())))
+            .sort(
+                ["series", "ends", "mrr", "reason"],
+                SortMultipleOptions::default().with_order_descending_multi([false, false, true, false]),
+            )
+            .unique_stable(Some(by_name(["series", "ends"], true, false)), UniqueKeepStrategy::First)
+            .select([col("series"), col("ends").alias("day"), col("reason")]);
+        let key = cols_of(&["series", "day"]);
+        Ok(net
+            .join(reasons, key.clone(), key, JoinArgs::new(JoinType::Left))
+            .sort(["series", "day"], SortMultipleOptions::default()))
+    }
+
+    /// Movement rows without dimensions, sorted by series and day.
+    fn movements(changes: LazyFrame) -> LazyFrame {
+        let before = col("after") - col("delta");
+        let kind = when(first_of_series())
+            .then(lit("new"))
+            .when(before.clone().eq(int(0)))
+            .then(lit("reactivation"))
+            .when(col("after").eq(int(0)))
+            .then(lit("churn"))
+            .when(col("delta").gt(int(0)))
+            .then(lit("expansion"))
+            .otherwise(lit("contraction"));
+        changes
+            .with_columns([
+                before.alias("before"),
+                kind.alias("kind"),
+                when(first_of_series())
+                    .then(col("day"))
+                    .otherwise(lit(NULL))
+                    .fill_null_with_strategy(FillNullStrategy::Forward(None))
+                    .alias("first_paid_on"),
+                lit(3).cast(DataType::Int64).alias("sequence"),
+            ])
+            .with_column(when(col("kind").eq(lit("churn"))).then(col("reason")).otherwise(lit(NULL)).alias("reason"))
+            .select(cols_of(&MOVEMENT))
+    }
+
+    /// Versions of the dimensions per series and day, a number for each combination of values, oldest first.
+    fn versions(&self, d: &Dimensions, inputs: &Inputs, series: &LazyFrame) -> PolarsResult<LazyFrame> {
+        let mut columns = vec![col(d.customer.as_str()).alias("customer_id")];
+        columns.push(d.valid_from.as_ref().map_or_else(|| lit(NULL).cast(DataType::Date), |v| col(v.as_str())).alias("day"));
+        columns.extend(d.columns.iter().map(|c| col(c.as_str()).fill_null(lit(NOT_SET))));
+        let rows = inputs.get(&d.from)?.select(columns);
+        let rows = if d.valid_from.is_some() { rows.filter(col("day").lt(self.horizon())) } else { rows };
+        let key = cols_of(&["customer_id"]);
+        Ok(series.clone().join(rows, key.clone(), key, JoinArgs::new(JoinType::Inner)).drop(by_name(["customer_id", "currency"], true, false)))
+    }
+
+    /// Movement rows with the one value each dimension has for a customer.
+    fn with_fixed(&self, d: &Dimensions, inputs: &Inputs, moves: LazyFrame, series: &LazyFrame) -> PolarsResult<LazyFrame> {
+        let versions = self.versions(d, inputs, series)?;
+        let mut order = vec!["series".to_owned(), "day".to_owned()];
+        order.extend(d.columns.iter().cloned());
+        let latest = versions
+            .sort(order, SortMultipleOptions::default())
+            .unique_stable(Some(by_name(["series"], true, false)), UniqueKeepStrategy::Last)
+            .drop(by_name(["day"], true, false));
+        let key = cols_of(&["series"]);
+        Ok(moves
+            .join(latest, key.clone(), key, JoinArgs::new(JoinType::Left))
+            .with_columns(d.columns.iter().map(|c| col(c.as_str()).fill_null(lit(NOT_SET))).collect::<Vec<_>>()))
+    }
+
+    /// Movement rows with the values that held on their day, and transfers where a value changed while revenue ran.
+    fn with_history(&self, d: &Dimensions, inputs: &Inputs, moves: LazyFrame, series: &LazyFrame) -> PolarsResult<LazyFrame> {
+        let filled = |name: &str| col(name).fill_null_with_strategy(FillNullStrategy::Forward(None));
+        let mut order = vec!["series".to_owned(), "day".to_owned()];
+        order.extend(d.columns.iter().cloned());
+        // The oldest version also holds before its first day.
+        let versions = self
+            .versions(d, inputs, series)?
+            .sort(order, SortMultipleOptions::default())
+            .unique_stable(Some(by_name(["series", "day"], true, false)), UniqueKeepStrategy::Last)
+            .with_column(
+                when(first_of_series()).then(lit(FIRST_DAY).cast(DataType::Date)).otherwise(col("day")).alias("day"),
+            );
+        let mut version_columns = cols_of(&["series", "day"]);
+        version_columns.extend(MOVEMENT[2..].iter().map(|c| match *c {
+            "sequence" => lit(1).cast(DataType::Int64).alias("sequence"),
+            "kind" | "reason" => lit(NULL).cast(DataType::String).alias(*c),
+            "first_paid_on" => lit(NULL).cast(DataType::Date).alias(*c),
+            // A series begins at nothing, whatever the row above it says.
+            "after" => when(first_of_series()).then(lit(0).cast(DataType::Int64)).otherwise(lit(NULL)).alias(*c),
+            _ => lit(NULL).cast(DataType::Int64).alias(*c),
+        }));
+        version_columns.extend(cols_of(&d.columns));
+        let mut move_columns = cols_of(&MOVEMENT);
+        move_columns.extend(d.columns.iter().map(|c| lit(NULL).cast(DataType::String).alias(c.as_str())));
+        let merged = concat([versions.select(version_columns), moves.select(move_columns)], UnionArgs::default())?
+            .sort(["series", "day", "sequence"], SortMultipleOptions::default())
+            .with_columns(
+                d.columns
+                    .iter()
+                    .map(|c| {
+                        // A series without any version starts with a movement; nothing may leak into it.
+                        when(first_of_series()).then(col(c.as_str()).fill_null(lit(NOT_SET))).otherwise(col(c.as_str())).alias(c.as_str())
+                    })
+                    .collect::<Vec<_>>(),
+            )
+            .with_columns([filled("after"), filled("first_paid_on")])
+            .with_columns(d.columns.iter().map(|c| filled(c)).collect::<Vec<_>>())
+            .with_columns(d.columns.iter().map(|c| col(c.as_str()).shift(lit(1)).alias(format!("previous_{c}"))).collect::<Vec<_>>());
+        let changed = d
+            .columns
+            .iter()
+            .map(|c| col(c.as_str()).neq(col(format!("previous_{c}"))))
+            .reduce(Expr::or)
+            .unwrap_or_else(|| lit(false));
+        let moved = merged.clone().filter(col("kind").is_null().and(first_of_series().not()).and(col("after").gt(int(0))).and(changed));
+        let nothing = || lit(0).cast(DataType::Int64);
+        let transfer = |kind: &str, sequence: i64, before: Expr, delta: Expr, after: Expr, old: bool| {
+            let mut columns = cols_of(&["series", "day"]);
+            columns.extend([
+                lit(sequence).cast(DataType::Int64).alias("sequence"),
+                lit(kind.to_owned()).alias("kind"),
+                before.alias("before"),
+                delta.alias("delta"),
+                after.alias("after"),
+                col("first_paid_on"),
+                lit(NULL).cast(DataType::String).alias("reason"),
+            ]);
+            columns.extend(d.columns.iter().map(|c| if old { col(format!("previous_{c}")).alias(c.as_str()) } else { col(c.as_str()) }));
+            moved.clone().select(columns)
+        };
+        let out = transfer("transfer_out", 1, col("after"), int(0) - col("after"), nothing(), true);
+        let into = transfer("transfer_in", 2, nothing(), col("after"), col("after"), false);
+        let mut columns = cols_of(&MOVEMENT);
+        columns.extend(cols_of(&d.columns));
+        concat([merged.filter(col("kind").is_not_null()).select(columns), out, into], UnionArgs::default())
+    }
+}
+
+const MOVEMENT: [&str; 9] = ["series", "day", "sequence", "kind", "before", "delta", "after", "first_paid_on", "reason"];
+
+/// Before any date an export can hold: 0001-01-01.
+const FIRST_DAY: i32 = -719_162;
+
+impl Metric for MrrLedger {
+    fn output(&self) -> TableSchema {
+        use ColumnType::{Currency, Date, Int, Money, String as Text};
+        let mut schema = TableSchema::with_grain(["customer_id", "currency", "effective_on", "sequence"])
+            .column("customer_id", self.customer_type, "", "customer")
+            .column("currency", Currency, "", "currency of the amounts")
+            .column("effective_on", Date, "", "civil date of the change")
+            .column("sequence", Int, "", "order within the day: transfer out, transfer in, change of amount")
+            .column("kind", Text, "", "new, reactivation, expansion, contraction, churn, transfer_in or transfer_out")
+            .column("mrr_before", Money, "money per month", "recurring revenue before the change")
+            .column("mrr_delta", Money, "money per month", "the change")
+            .column("mrr_after", Money, "money per month", "recurring revenue after the change")
+            .column("first_paid_on", Date, "", "first date on which the customer's recurring revenue was above zero")
+            .nullable("reason", Text, "", "reason of a churn, as the source gives it");
+        for d in self.dimension_names() {
+            schema = schema.column(d.as_str(), Text, "", "attribute of the customer at that time");
+        }
+        schema
+    }
+
+    fn query(&self, inputs: &Inputs) -> PolarsResult<LazyFrame> {
+        let paid = self.paid_intervals(inputs)?.filter(is_used());
+        let series = self.numbered(&paid);
+        let moves = Self::movements(self.changes(&paid, &series)?);
+        let moves = match &self.dimensions {
+            None => moves,
+            Some(d) if self.transfers() => self.with_history(d, inputs, moves, &series)?,
+            Some(d) => self.with_fixed(d, inputs, moves, &series)?,
+        };
+        let mut columns = vec![
+            col("customer_id"),
+            col("currency"),
+            col("day").alias("effective_on"),
+            col("sequence"),
+            col("kind"),
+            col("before").alias("mrr_before"),
+            col("delta").alias("mrr_delta"),
+            col("after").alias("mrr_after"),
+            col("first_paid_on"),
+            col("reason"),
+        ];
+        columns.extend(cols_of(self.dimension_names()));
+        let key = cols_of(&["series"]);
+        Ok(moves
+            .join(series, key.clone(), key, JoinArgs::new(JoinType::Inner))
+            .sort(["series", "day", "sequence"], SortMultipleOptions::default())
+            .select(columns))
+    }
+
+    fn identities(&self, inputs: &Inputs, output: &LazyFrame) -> PolarsResult<Vec<Identity>> {
+        let price = self.price();
+        let magnitude = (price.float * price.per_month.cast(DataType::Float64)).abs();
+        let paid = self.paid_intervals(inputs)?;
+        let same_series = || col("customer_id").eq(col("customer_id").shift(lit(1))).and(col("currency").eq(col("currency").shift(lit(1))));
+        let chained = when(same_series()).then(col("mrr_after").shift(lit(1))).otherwise(int(0));
+        let running = paid
+            .clone()
+            .filter(is_used().and(col("ends").eq(self.horizon())))
+            .group_by([col("currency")])
+            .agg([col("mrr").sum()]);
+        let closing = output.clone().group_by([col("currency")]).agg([col("mrr_delta").sum()]);
+        let mut identities = self.snapshot_identities(inputs)?;
+        let mut full = JoinArgs::new(JoinType::Full);
+        full.coalesce = JoinCoalesce::CoalesceColumns;
+        identities.extend([
+            Identity {
+                name: "amounts_are_known",
+                meaning: "every interval has a price, a quantity, a known billing interval and a known currency",
+                broken: paid.clone().filter(col("mrr").is_null()),
+            },
+            Identity {
+                name: "amounts_fit",
+                meaning: "price times quantity fits 64 bits",
+                broken: inputs.get(&self.from)?.filter(magnitude.gt_eq(lit(MAX_EXACT))),
+            },
+            Identity {
+                name: "intervals_are_placed",
+                meaning: "every interval has a customer and a start",
+                broken: paid.filter(col("starts").is_null().or(col("customer_id").is_null())),
+            },
+            Identity {
+                name: "total_fits",
+                meaning: "the sum of all changes fits 64 bits",
+                broken: output
+                    .clone()
+                    .select([col("mrr_delta").cast(DataType::Float64).abs().sum().alias("sum")])
+                    .filter(col("sum").gt_eq(lit(MAX_EXACT))),
+            },
+            Identity {
+                name: "changes_chain",
+                meaning: "before + delta = after in every row, and after of one row is before of the next",
+                broken: output
+                    .clone()
+                    .with_column(chained.alias("mrr_chained"))
+                    .filter(col("mrr_before").neq(col("mrr_chained")).or((col("mrr_before") + col("mrr_delta")).neq(col("mrr_after")))),
+            },
+            Identity {
+                name: "never_negative",
+                meaning: "no customer's recurring revenue is below zero",
+                broken: output.clone().filter(col("mrr_after").lt(int(0))),
+            },
+            Identity {
+                name: "closing_is_running",
+                meaning: "the sum of all changes is the amount of the intervals that run at as_of",
+                broken: closing
+                    .join(running, [col("currency")], [col("currency")], full)
+                    .filter(col("mrr_delta").fill_null(int(0)).neq(col("mrr").fill_null(int(0)))),
+            },
+        ]);
+        Ok(identities)
+    }
+
+    fn attrition(&self, inputs: &Inputs) -> PolarsResult<Option<LazyFrame>> {
+        let why = when(col("starts").gt_eq(self.horizon()))
+            .then(lit("starts_after_as_of"))
+            .when(col("ends").lt_eq(col("begins")))
+            .then(lit("ends_before_start"))
+            .when(col("ends").lt_eq(col("starts")))
+            .then(lit("trial_only"))
+            .when(col("mrr").eq(int(0)))
+            .then(lit("zero_amount"))
+            .otherwise(lit("used"));
+        Ok(Some(
+            self.paid_intervals(inputs)?
+                .group_by([why.alias("reason")])
+                .agg([len().cast(DataType::Int64).alias("rows")])
+                .sort(["reason"], SortMultipleOptions::default()),
+        ))
+    }
+
+    fn ledger(&self) -> Option<LedgerShape> {
+        Some(LedgerShape {
+            dimensions: self.dimension_names().to_vec(),
+            transfers: self.transfers(),
+            reasons: self.reason.is_some(),
+            customer_type: self.customer_type,
+        })
+    }
+}
+
+/// Intervals that pay something for at least one day up to `as_of`.
+fn is_used() -> Expr {
+    col("ends").gt(col("starts")).and(col("mrr").neq(int(0)))
+}
+
+fn next_day(date: Expr) -> Expr {
+    (date.cast(DataType::Int32) + lit(1)).cast(DataType::Date)
+}

@@ -1,0 +1,310 @@
+#![doc = include_str!("revenue_retention.md")]
+
+use polars::prelude::*;
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use crate::expr::bridge::{amount, bridge, on_grid};
+use crate::expr::calendar::Grain;
+use crate::expr::dims::{cols_of, int, sort_on, with_total};
+use crate::expr::money::float_to_units;
+use crate::expr::ratio::{ratio, reason};
+use crate::expr::steps::{ValueAt, first_of_series};
+use crate::metrics::view::LedgerView;
+use crate::metrics::{Headline, Identity, Inputs, Metric, ShownAs};
+use crate::plan::resolver::Resolver;
+use crate::schema::{ColumnType, TableSchema};
+
+/// `type: revenue_retention`
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Spec {
+    /// The ledger.
+    pub from: String,
+    /// Months between the two points that are compared.
+    #[serde(default = "default_windows")]
+    pub windows: Vec<u32>,
+    /// How the retained revenue is found.
+    #[serde(default = "default_methods")]
+    pub methods: Vec<Method>,
+    /// Dimensions of the ledger to break down by; the grand total is always there.
+    #[serde(default)]
+    pub by: Vec<String>,
+}
+
+fn default_windows() -> Vec<u32> {
+    vec![1, 3, 12]
+}
+
+fn default_methods() -> Vec<Method> {
+    vec![Method::Cohort]
+}
+
+/// How the retained revenue is found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Method {
+    /// The customers that paid at the start of the window, then and now.
+    Cohort,
+    /// The opening of the window and the movements of everybody within it.
+    Flow,
+    /// The product of the monthly flow rates of the window.
+    Chained,
+}
+
+impl Method {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Cohort => "cohort",
+            Self::Flow => "flow",
+            Self::Chained => "chained",
+        }
+    }
+}
+
+/// Resolved revenue retention.
+pub struct RevenueRetention {
+    view: LedgerView,
+    windows: Vec<u32>,
+    methods: Vec<Method>,
+}
+
+/// Checks the table as written.
+pub fn resolve(cx: &mut Resolver<'_>) -> Option<Box<dyn Metric>> {
+    let spec: Spec = cx.spec()?;
+    if spec.windows.is_empty() {
+        cx.error("windows", "`windows` is empty", "name at least one number of months, for example `[1, 3, 12]`");
+    }
+    for (i, months) in spec.windows.iter().enumerate() {
+        if !(1..=120).contains(months) {
+            cx.error(&format!("windows.{i}"), &format!("a window of {months} months is out of range"), "give 1 to 120 months");
+        }
+        if spec.windows[..i].contains(months) {
+            cx.error(&format!("windows.{i}"), &format!("the window {months} is given twice"), "remove one");
+        }
+    }
+    if spec.methods.is_empty() {
+        cx.error("methods", "`methods` is empty", "name at least one of `cohort`, `flow`, `chained`");
+    }
+    for (i, method) in spec.methods.iter().enumerate() {
+        if spec.methods[..i].contains(method) {
+            cx.error(&format!("methods.{i}"), &format!("the method `{}` is given twice", method.name()), "remove one");
+        }
+    }
+    let view = LedgerView::resolve(cx, &spec.from, &spec.by, Grain::Month, ValueAt::PeriodEnd)?;
+    Some(Box::new(RevenueRetention { view, windows: spec.windows, methods: spec.methods }))
+}
+
+const SUMS: [&str; 5] = ["base", "net", "gross", "base_customers", "retained_customers"];
+
+impl RevenueRetention {
+    /// What the customers of `window` months ago paid then and pay now, on the grid of months.
+    fn cohort(&self, steps: &LazyFrame, window: u32) -> PolarsResult<LazyFrame> {
+        let by = self.view.by();
+        let keyed = |rest: Vec<Expr>| {
+            let mut out = cols_of(&["series", "currency"]);
+            out.extend(rest);
+            out
+        };
+        let unknown = || lit(NULL).cast(DataType::Int64);
+        // Both step functions in one list of changes: the amount now, and the amount a window ago.
+        let mut now = vec![col("period"), col("after").alias("now"), when(first_of_series()).then(int(0)).otherwise(unknown()).alias("then")];
+        let mut then = vec![col("period") + lit(i32::try_from(window).unwrap_or(i32::MAX)), unknown().alias("now"), col("after").alias("then")];
+        // The dimensions are those of a window ago; before that nothing of the customer counts.
+        now.extend(by.iter().map(|d| when(first_of_series()).then(col(d.as_str())).otherwise(lit(NULL)).alias(d.as_str())));
+        then.extend(cols_of(by));
+        let forward = |name: &str| col(name).fill_null_with_strategy(FillNullStrategy::Forward(None));
+        let mut filled = vec![forward("now"), forward("then")];
+        filled.extend(by.iter().map(|d| forward(d)));
+        let last_of_step = col("series").neq_missing(col("series").shift(lit(-1))).or(col("period").neq_missing(col("period").shift(lit(-1))));
+        let based = || col("then").gt(int(0));
+        let count = |condition: Expr| when(condition).then(lit(1)).otherwise(lit(0)).cast(DataType::Int64);
+        let points = concat([steps.clone().select(keyed(now)), steps.clone().select(keyed(then))], UnionArgs::default())?
+            .filter(col("period").lt_eq(lit(self.view.last())))
+            .sort(["series", "period"], SortMultipleOptions::default().with_maintain_order(true))
+            .with_columns(filled)
+            .filter(last_of_step)
+            .with_columns([
+                col("then").alias("base"),
+                when(based()).then(col("now")).otherwise(int(0)).alias("net"),
+                when(col("now").lt(col("then"))).then(col("now")).otherwise(col("then")).alias("gross"),
+                count(based()).alias("base_customers"),
+                count(based().and(col("now").gt(int(0)))).alias("retained_customers"),
+            ]);
+        let parts = self.contributions(points)?;
+        let sums = with_total(&parts, &["currency", "period"], by, &SUMS)?;
+        let mut group = self.view.group();
+        group.push(col("is_total"));
+        let running = SUMS.iter().map(|s| Ok(col(*s).cum_sum(false).over(group.clone())?.alias(*s))).collect::<PolarsResult<Vec<_>>>()?;
+        Ok(on_grid(&sums, by, self.view.last(), &SUMS)?.with_columns(running))
+    }
+
+    /// Changes of the sums per currency, period and group, from the state of each series at its points.
+    fn contributions(&self, points: LazyFrame) -> PolarsResult<LazyFrame> {
+        let by = self.view.by();
+        let mut keys = cols_of(&["currency", "period"]);
+        keys.extend(cols_of(by));
+        let before = |name: &str| when(first_of_series()).then(int(0)).otherwise(col(name).shift(lit(1)));
+        let summed = |frame: LazyFrame| {
+            frame.group_by(keys.clone()).agg(SUMS.iter().map(|s| col(*s).sum()).collect::<Vec<_>>())
+        };
+        if !self.view.transfers() {
+            let change = SUMS.iter().map(|s| (col(*s) - before(s)).alias(*s)).collect::<Vec<_>>();
+            return Ok(summed(points.with_columns(change)));
+        }
+        // A group may change: the old state leaves its group and the new one enters its own.
+        let mut enter = keys.clone();
+        enter.extend(cols_of(&SUMS));
+        let mut leave = cols_of(&["currency", "period"]);
+        leave.extend(by.iter().map(|d| when(first_of_series()).then(col(d.as_str())).otherwise(col(d.as_str()).shift(lit(1))).alias(d.as_str())));
+        leave.extend(SUMS.iter().map(|s| (int(0) - before(s)).alias(*s)));
+        Ok(summed(concat([points.clone().select(enter), points.select(leave)], UnionArgs::default())?))
+    }
+
+    /// Opening of the window and what its movements left of it, from the monthly bridge.
+    fn flow(&self, bridge: &LazyFrame, window: u32) -> PolarsResult<LazyFrame> {
+        let mut group = self.view.group();
+        group.push(col("is_total"));
+        let n = i64::from(window);
+        let over_window = |kinds: &[&str]| -> PolarsResult<Expr> {
+            let sum = kinds.iter().map(|k| col(amount(k))).reduce(|a, b| a + b).unwrap_or_else(|| int(0));
+            let running = sum.cum_sum(false);
+            Ok((running.clone() - running.shift(lit(n)).fill_null(int(0))).over(group.clone())?)
+        };
+        let lost = over_window(&["contraction", "churned"])?;
+        let gained = over_window(&["expansion"])?;
+        Ok(bridge
+            .clone()
+            .with_columns([
+                col("opening_mrr").shift(lit(n - 1)).over(group.clone())?.fill_null(int(0)).alias("base"),
+                col("opening_customers").shift(lit(n - 1)).over(group.clone())?.fill_null(int(0)).alias("base_customers"),
+            ])
+            .with_columns([(col("base") + lost.clone()).alias("gross"), (col("base") + lost + gained).alias("net")])
+            .with_column(lit(NULL).cast(DataType::Int64).alias("retained_customers")))
+    }
+
+    /// The product of monthly flow rates over the window, as the amount that rate leaves of the opening.
+    fn chained(&self, bridge: &LazyFrame, window: u32) -> PolarsResult<LazyFrame> {
+        let mut group = self.view.group();
+        group.push(col("is_total"));
+        let monthly = self.flow(bridge, 1)?.with_columns([
+            ratio(col("net"), col("base")).alias("net_rate"),
+            ratio(col("gross"), col("base")).alias("gross_rate"),
+        ]);
+        let product = |rate: &str| -> PolarsResult<Expr> {
+            (0..i64::from(window))
+                .map(|k| col(rate).shift(lit(k)))
+                .reduce(|a, b| a * b)
+                .unwrap_or_else(|| lit(1.0))
+                .over(group.clone())
+        };
+        let base = |name: &str| -> PolarsResult<Expr> {
+            Ok(col(name).shift(int(i64::from(window) - 1)).over(group.clone())?.fill_null(int(0)))
+        };
+        Ok(monthly
+            .with_columns([
+                product("net_rate")?.alias("nrr"),
+                product("gross_rate")?.alias("grr"),
+                base("opening_mrr")?.alias("base"),
+                base("opening_customers")?.alias("base_customers"),
+            ])
+            .with_columns([
+                float_to_units(col("nrr") * col("base").cast(DataType::Float64)).alias("net"),
+                float_to_units(col("grr") * col("base").cast(DataType::Float64)).alias("gross"),
+            ]))
+    }
+}
+
+impl Metric for RevenueRetention {
+    fn output(&self) -> TableSchema {
+        use ColumnType::{Float, Int, Money, String as Text};
+        let mut schema = self.view.keys();
+        schema.grain.insert(1, "window_months".to_owned());
+        schema.grain.insert(2, "method".to_owned());
+        schema
+            .column("window_months", Int, "months", "distance of the two points compared; the later one is the end of the period")
+            .column("method", Text, "", "cohort, flow or chained")
+            .column("base_customers", Int, "customers", "n: customers that paid at the start of the window")
+            .nullable("retained_customers", Int, "customers", "of these, the ones that pay at the end; only for the method cohort")
+            .nullable("nrr_numerator", Money, "money per month", "what the base pays at the end of the window")
+            .column("nrr_denominator", Money, "money per month", "what the base paid at the start of the window")
+            .nullable("nrr", Float, "rate", "net revenue retention")
+            .nullable("grr_numerator", Money, "money per month", "what the base pays at the end, expansion left out")
+            .column("grr_denominator", Money, "money per month", "what the base paid at the start of the window")
+            .nullable("grr", Float, "rate", "gross revenue retention, at most 1 for the method cohort")
+            .nullable("reason", Text, "", "why the rates are NULL: `no_base`, `base_ran_out`")
+    }
+
+    fn query(&self, inputs: &Inputs) -> PolarsResult<LazyFrame> {
+        let steps = self.view.steps(inputs)?;
+        let bridge = bridge(&steps, &self.view.of())?;
+        let schema = self.output();
+        let names: Vec<&str> = schema.names().collect();
+        let mut parts = Vec::new();
+        for method in &self.methods {
+            for window in &self.windows {
+                let rows = match method {
+                    Method::Cohort => self.cohort(&steps, *window)?,
+                    Method::Flow => self.flow(&bridge, *window)?,
+                    Method::Chained => self.chained(&bridge, *window)?,
+                };
+                let rows = match method {
+                    Method::Chained => rows,
+                    _ => rows.with_columns([ratio(col("net"), col("base")).alias("nrr"), ratio(col("gross"), col("base")).alias("grr")]),
+                };
+                parts.push(
+                    rows.with_columns([
+                        self.view.periods().start(col("period")).alias("period_start"),
+                        col("period").lt_eq(lit(self.view.last_complete())).alias("is_complete"),
+                        int(i64::from(*window)).cast(DataType::Int64).alias("window_months"),
+                        lit(method.name()).alias("method"),
+                        col("net").alias("nrr_numerator"),
+                        col("base").alias("nrr_denominator"),
+                        col("gross").alias("grr_numerator"),
+                        col("base").alias("grr_denominator"),
+                        reason([(col("base").eq(int(0)), "no_base"), (col("nrr").is_null(), "base_ran_out")]).alias("reason"),
+                    ])
+                    .select(cols_of(&names)),
+                );
+            }
+        }
+        Ok(sort_on(concat(parts, UnionArgs::default())?, &schema.grain))
+    }
+
+    fn identities(&self, _inputs: &Inputs, output: &LazyFrame) -> PolarsResult<Vec<Identity>> {
+        let cohort = output.clone().filter(col("method").eq(lit("cohort")));
+        let side = |total: bool| when(col("is_total").eq(lit(total))).then(col("nrr_numerator")).otherwise(int(0)).sum();
+        let mut out = vec![Identity {
+            name: "gross_at_most_net",
+            meaning: "GRR is at most 1 and at most NRR",
+            broken: cohort.clone().filter(
+                col("grr_numerator").gt(col("grr_denominator")).or(col("grr_numerator").gt(col("nrr_numerator"))),
+            ),
+        }];
+        if !self.view.by().is_empty() {
+            out.push(Identity {
+                name: "parts_sum_to_total",
+                meaning: "the retained revenue per dimension value sums to the grand total",
+                broken: cohort
+                    .group_by(cols_of(&["period_start", "window_months", "currency"]))
+                    .agg([side(false).alias("parts"), side(true).alias("total")])
+                    .filter(col("parts").neq(col("total"))),
+            });
+        }
+        Ok(out)
+    }
+
+    fn headlines(&self) -> Vec<Headline> {
+        let window = self.windows.iter().max().copied().unwrap_or(12);
+        let method = self.methods.first().copied().unwrap_or(Method::Cohort);
+        let only = vec![("window_months".to_owned(), window.to_string()), ("method".to_owned(), method.name().to_owned())];
+        [("NRR", "nrr"), ("GRR", "grr")]
+            .map(|(label, column)| Headline {
+                label: format!("{label} {window} months"),
+                column: column.to_owned(),
+                only: only.clone(),
+                shown_as: ShownAs::Percent,
+            })
+            .to_vec()
+    }
+}

@@ -1,0 +1,223 @@
+//! Messages about sources, each from a pipeline text and the files behind it.
+
+use std::fs::File;
+
+use indexmap::IndexMap;
+use polars::prelude::*;
+use tempfile::TempDir;
+
+use super::{Context, money_scale, resolve};
+use crate::diag::{Color, Diagnostics};
+use crate::sources::{SourceRequest, describe};
+use crate::spec::decode::{Place, decode_at};
+use crate::spec::pipeline::SourceSpec;
+use crate::spec::tree::parse;
+use crate::spec::types::{Name, ZoneName};
+
+fn files() -> TempDir {
+    let dir = tempfile::tempdir().unwrap();
+    let stamp = |name: &str, zone: Option<TimeZone>| {
+        Column::new(name.into(), [1i64]).cast(&DataType::Datetime(TimeUnit::Microseconds, zone)).unwrap()
+    };
+    let mut frame = df!(
+        "id" => ["a"], "amount" => [1i64], "cur" => ["USD"], "text" => ["x"], "flag" => [true], "epoch" => [1i64], "ratio" => [0.5f64],
+    )
+    .unwrap();
+    frame.with_column(stamp("local", None)).unwrap();
+    frame.with_column(stamp("instant", Some(TimeZone::UTC))).unwrap();
+    frame.with_column(Column::new("day".into(), [1i32]).cast(&DataType::Date).unwrap()).unwrap();
+    ParquetWriter::new(File::create(dir.path().join("a.parquet")).unwrap()).finish(&mut frame).unwrap();
+    let mut other = df!("id" => [true], "amount" => [1i64]).unwrap();
+    ParquetWriter::new(File::create(dir.path().join("b.parquet")).unwrap()).finish(&mut other).unwrap();
+    dir
+}
+
+/// The titles and help lines for a source `s` over `a.parquet` with these columns and other keys.
+fn told_of(path: &str, columns: &[&str], more: &[&str], currency: Option<&str>) -> String {
+    let dir = files();
+    let mut text = String::from("timezone: UTC\nsources:\n  s:\n    columns:\n");
+    columns.iter().for_each(|column| text.push_str(&format!("      {column}\n")));
+    text.push_str(&format!("    path: '{path}'\n"));
+    more.iter().for_each(|line| text.push_str(&format!("    {line}\n")));
+    let mut diags = Diagnostics::new("p.yml", text.clone());
+    let root = parse(&text, &mut diags).unwrap();
+    let node = root.at(&["sources", "s"]).unwrap();
+    let Some(spec) =
+        decode_at::<SourceSpec>(node, &Place::new("sources.s", root.key_span_of(&["sources", "s"])), &mut diags)
+    else {
+        return diags.render(Color::Never, None);
+    };
+    let zone: ZoneName = "UTC".parse().unwrap();
+    let currency = currency.map(|code| code.parse().unwrap());
+    let sources: IndexMap<Name, SourceSpec> = [("s".parse().unwrap(), spec.clone())].into_iter().collect();
+    let request = SourceRequest { name: "s".to_owned(), path: dir.path().join(path), optional: false };
+    let described = describe(&[request]);
+    let context = Context {
+        zone: &zone,
+        currency,
+        money_scale: money_scale(currency, sources.values()),
+        sources: &sources,
+        root: &root,
+    };
+    let plan = resolve("s", &spec, &described.catalog.sources["s"], context, &mut diags);
+    assert_eq!(plan.is_none(), diags.has_errors(), "{}", diags.render(Color::Never, None));
+    diags
+        .sorted()
+        .iter()
+        .map(|d| format!("{}: {}\n{}", d.code, d.title, d.help.iter().map(|h| format!("  {h}\n")).collect::<String>()))
+        .collect()
+}
+
+fn check(columns: &[&str], more: &[&str], wanted: &[&str]) {
+    let told = told_of("a.parquet", columns, more, Some("USD"));
+    let count = told.lines().filter(|line| line.starts_with('T')).count();
+    for words in wanted {
+        assert!(told.contains(words), "{columns:?} {more:?}\nwanted: {words}\ntold:\n{told}");
+    }
+    assert_eq!(count, usize::from(!wanted.is_empty()), "{columns:?} {more:?}\n{told}");
+}
+
+#[test]
+fn columns_that_are_not_there_or_something_else() {
+    check(&["id: {type: string}"], &[], &[]);
+    check(&["idd: {type: string}"], &[], &["source `s` has no column `idd`", "did you mean `id`?"]);
+    check(&["x: {from: txet, type: string}"], &[], &["no column `txet`", "did you mean `text`?"]);
+    check(&["new: {type: string, optional: true}"], &[], &[]);
+    check(&["text: {type: date}"], &[], &["column `text` of `s` is string, expected date", "add `parse: iso_date`"]);
+    check(&["text: {type: timestamp}"], &[], &["expected timestamp", "add `parse: iso_timestamp`"]);
+    check(&["text: {type: int}"], &[], &["expected int", "add `parse: number`"]);
+    check(&["text: {type: bool}"], &[], &["expected bool", "add `parse: flag`"]);
+    check(&["epoch: {type: date}"], &[], &["column `epoch` of `s` is int64, expected date", "add `parse: epoch_s`"]);
+    check(&["flag: {type: string}"], &[], &["is bool, expected string", "declare it `type: bool`"]);
+    check(&["ratio: {type: string}"], &[], &["is float64, expected string"]);
+    check(&["ratio: {type: currency}"], &[], &["is float64, expected currency"]);
+    check(&["day: {type: timestamp}"], &[], &["is date, expected timestamp", "add the `zone` in which its day begins"]);
+    check(&["local: {type: timestamp}"], &[], &["timestamp column `local` of `s` has no time zone", "zone: UTC"]);
+    check(&["local: {type: date}"], &[], &["has no time zone"]);
+    let told = told_of("*.parquet", &["id: {type: string}"], &[], None);
+    assert!(told.contains("column `id` of `s` is string in `a.parquet` and bool in `b.parquet`"), "{told}");
+    let told = told_of("*.parquet", &["amount: {type: int}", "text: {type: string}"], &[], None);
+    assert!(
+        told.contains("column `text` of `s` is missing in 1 of 2 files") && told.contains("optional: true"),
+        "{told}"
+    );
+}
+
+#[test]
+fn settings_without_effect() {
+    check(&["id: {type: string, parse: number}"], &[], &["`parse` has no effect: the column is `type: string`"]);
+    check(&["epoch: {type: int, parse: number}"], &[], &["`parse` has no effect: `epoch` is stored as int64"]);
+    check(
+        &["instant: {type: date, parse: epoch_s}"],
+        &[],
+        &["`parse` has no effect: `instant` is stored as timestamp(us, UTC)"],
+    );
+    check(&["instant: {type: date, zone: UTC}"], &[], &[]);
+    check(&["instant: {type: date, zone: Asia/Tokyo}"], &[], &["`zone` has no effect: `instant` holds instants"]);
+    check(&["epoch: {type: date, parse: epoch_s, zone: UTC}"], &[], &[]);
+    check(&["epoch: {type: date, parse: epoch_s, zone: Asia/Tokyo}"], &[], &["`zone` has no effect"]);
+    check(&["day: {type: date, zone: UTC}"], &[], &["`zone` has no effect: `day` holds civil dates"]);
+    check(&["id: {type: string, zone: UTC}"], &[], &["`zone` has no effect: the column is `type: string`"]);
+    check(&["id: {type: string, unit: minor}"], &[], &["`unit` has no effect"]);
+    check(&["id: {type: string, currency: USD}"], &[], &["`currency` has no effect"]);
+    check(&["id: {type: string, min: '1'}"], &[], &["`min` has no effect"]);
+    check(&["epoch: {type: int, matches: '1'}"], &[], &["`matches` has no effect"]);
+    check(&["ratio: {type: float, one_of: ['1']}"], &[], &["`one_of` has no effect"]);
+    check(
+        &["id: {type: string, null_as: x, not_null: true}"],
+        &[],
+        &["`not_null` has no effect: `null_as` leaves no NULL"],
+    );
+    check(&["id: {type: string, unique: true}"], &["key: [id]"], &["`unique` has no effect"]);
+}
+
+#[test]
+fn money_and_currencies() {
+    check(&["amount: {type: money, unit: minor}"], &[], &[]);
+    check(
+        &["amount: {type: money}"],
+        &[],
+        &["money column `amount` of `s` has no unit", "`unit: minor` if 1999 means 19.99"],
+    );
+    check(&["amount: {type: money, unit: minor, currency: cur}", "cur: {type: currency}"], &[], &[]);
+    check(
+        &["amount: {type: money, unit: minor, currency: crr}", "cur: {type: currency}"],
+        &[],
+        &["no column `crr`", "did you mean `cur`?"],
+    );
+    check(&["amount: {type: money, unit: minor, currency: ABC}"], &[], &["`ABC` is not an ISO 4217 code"]);
+    check(
+        &["amount: {type: money, unit: minor, currency: text}", "text: {type: string}"],
+        &[],
+        &["`text` of `s` is string, expected currency"],
+    );
+    check(&["amount: {type: money, unit: minor, min: a lot}"], &[], &["`a lot` is not a value of type money", "19.99"]);
+    check(&["cur: {type: currency, one_of: [USD, BTC]}"], &[], &["`BTC` is not a value of type currency"]);
+    let told = told_of("a.parquet", &["amount: {type: money, unit: minor}"], &[], None);
+    assert!(told.contains("money column `amount` of `s` has no currency"), "{told}");
+}
+
+#[test]
+fn contracts() {
+    check(&["epoch: {type: int, null_as: one}"], &[], &["`one` is not a value of type int"]);
+    check(&["epoch: {type: int, min: '3', max: '2'}"], &[], &["`max` is less than `min`"]);
+    check(&["day: {type: date, max: 2026-02-30}"], &[], &["`2026-02-30` is not a value of type date"]);
+    check(&["id: {type: string, matches: '(a'}"], &[], &["`(a` is not a valid regular expression"]);
+    check(&["id: {type: string, one_of: []}"], &[], &["`one_of` lists no value"]);
+    check(&["id: {type: string}"], &["key: [idd]"], &["key column `idd` of `s` is not declared", "did you mean `id`?"]);
+    check(&["id: {type: string}"], &["key: [id, id]"], &["`id` is listed twice"]);
+    check(&["id: {type: string}"], &["deduplicate: {key: [id], order_by: [at]}"], &["no column `at`"]);
+    check(&["id: {type: string}"], &["deduplicate: {key: [], order_by: [id]}"], &["`deduplicate.key` names no column"]);
+    check(&["id: {type: string}"], &["deleted: gone"], &["no column `gone`"]);
+    check(&["id: {type: string}"], &["deleted: id"], &["`id` of `s` is string, expected bool", "deleted_at IS NULL"]);
+    check(
+        &["id: {type: string, references: customers.id}"],
+        &[],
+        &["`references` names `customers.id`, which does not exist"],
+    );
+    check(&["id: {type: string, references: s.epoch}", "epoch: {type: int}"], &[], &["is int, expected string"]);
+    check(&["x: {from: id, type: string}", "y: {from: id, type: string}"], &[], &["`id` is listed twice in `from`"]);
+    check(
+        &["id: {type: string}"],
+        &["extra_columns: error"],
+        &["source `s` holds 9 columns that are not declared: `amount`"],
+    );
+    let told = told_of("a.parquet", &["id: {type: string}"], &["extra_columns: warn"], None);
+    assert!(told.contains("not declared"), "{told}");
+}
+
+#[test]
+fn conditions() {
+    check(&["epoch: {type: int}"], &["filters: {f: 'epoch > 0'}"], &[]);
+    check(&["epoch: {type: int}"], &["filters: {f: 'epohc > 0'}"], &["no column `epohc`", "did you mean `epoch`?"]);
+    check(
+        &["epoch: {type: int}"],
+        &["filters: {f: 'epoch + 1'}"],
+        &["invalid expression: it gives i64, expected true or false"],
+    );
+    check(&["epoch: {type: int}"], &["filters: {f: 'epoch >'}"], &["invalid expression"]);
+    check(&["epoch: {type: int}"], &["filters: {f: '1 = 1'}"], &["`f` has no effect: it reads no column"]);
+    check(&["epoch: {type: int}"], &["checks: {c: {expr: 'SUM(epoch) > 0'}}"], &["it looks at more than one row"]);
+    check(
+        &["id: {type: string}", "epoch: {type: int}"],
+        &["checks: {c: {expr: 'id > epoch'}}"],
+        &["invalid expression"],
+    );
+}
+
+#[test]
+fn the_scale_of_money() {
+    let scale = |columns: &[&str], currency: Option<&str>| {
+        let mut text = String::from("path: x\ncolumns:\n");
+        columns.iter().for_each(|column| text.push_str(&format!("  {column}\n")));
+        let mut diags = Diagnostics::new("p.yml", text.clone());
+        let root = parse(&text, &mut diags).unwrap();
+        let spec: SourceSpec = decode_at(&root, &Place::root(), &mut diags).unwrap();
+        money_scale(currency.map(|code| code.parse().unwrap()), [&spec])
+    };
+    assert_eq!(scale(&["a: {type: int}"], None), 6);
+    assert_eq!(scale(&["a: {type: int}"], Some("JPY")), 4);
+    assert_eq!(scale(&["a: {type: money, currency: KWD}"], Some("USD")), 7);
+    assert_eq!(scale(&["c: {type: currency}"], Some("JPY")), 6);
+    assert_eq!(scale(&["c: {type: currency, one_of: [JPY, CLF]}"], Some("USD")), 8);
+}

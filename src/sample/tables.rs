@@ -1,0 +1,277 @@
+//! The tables of the export: the names, types and order of their columns.
+
+use arrow::array::ArrayRef;
+use arrow::datatypes::DataType;
+
+use super::columns::{
+    Amount, Bool, Column, Customer, Date, DistinctInstant, DistinctLong, DistinctText, Double, Instant, Int, Long,
+    Table, Text, table,
+};
+use super::ids::IdStyle;
+
+table!(Customers, "customers", "part" {
+    customer_id: Customer,
+    company_name: DistinctText,
+    country: Text,
+    industry: Text,
+    segment: Text,
+    acquisition_channel: Text,
+    currency: Text,
+    parent_id: Customer,
+    signed_up_at: DistinctInstant,
+    is_deleted: Bool,
+    updated_at: Instant,
+    exported_at: Instant,
+});
+
+table!(CustomerSegments, "customer_segments", "part" {
+    customer_id: Customer,
+    segment: Text,
+    valid_from: Date,
+    valid_to: Date,
+});
+
+// What the exporter wrote until mid-2024: narrow quantities, no cancellation reason.
+table!(ItemsV1, "subscription_items", "v1" {
+    item_id: DistinctText,
+    subscription_id: DistinctText,
+    customer_id: Customer,
+    product: Text,
+    plan: Text,
+    price_id: Text,
+    status: Text,
+    start_date: Date,
+    ended_at: DistinctLong,
+    trial_end: Date,
+    cancel_requested_at: DistinctInstant,
+    unit_amount: Long,
+    unit_amount_decimal: Text,
+    currency: Text,
+    quantity: Int,
+    billing_interval: Text,
+    interval_count: Int,
+    usage_type: Text,
+    billing_scheme: Text,
+    livemode: Bool,
+    is_deleted: Bool,
+    recorded_at: Instant,
+    exported_at: Instant,
+});
+
+table!(ItemsV2, "subscription_items", "v2" {
+    item_id: DistinctText,
+    customer_id: Customer,
+    subscription_id: DistinctText,
+    status: Text,
+    product: Text,
+    plan: Text,
+    price_id: Text,
+    currency: Text,
+    unit_amount: Long,
+    unit_amount_decimal: Text,
+    quantity: Long,
+    billing_interval: Text,
+    interval_count: Int,
+    usage_type: Text,
+    billing_scheme: Text,
+    start_date: Date,
+    trial_end: Date,
+    ended_at: DistinctLong,
+    cancel_requested_at: DistinctInstant,
+    cancel_reason: Text,
+    livemode: Bool,
+    is_deleted: Bool,
+    recorded_at: Instant,
+    exported_at: Instant,
+});
+
+table!(MrrSnapshots, "mrr_snapshots", "part" {
+    snapshot_month: Date,
+    customer_id: Customer,
+    plan: Text,
+    mrr: Amount,
+    currency: Text,
+});
+
+table!(Discounts, "discounts", "part" {
+    discount_id: DistinctText,
+    subscription_id: DistinctText,
+    coupon_id: Text,
+    percent_off: Double,
+    amount_off: Long,
+    currency: Text,
+    duration: Text,
+    duration_in_months: Int,
+    start_date: Date,
+    end_date: Date,
+});
+
+table!(Pauses, "pauses", "part" {
+    subscription_id: DistinctText,
+    paused_on: Date,
+    resumed_on: Date,
+});
+
+table!(Invoices, "invoices", "part" {
+    invoice_id: DistinctText,
+    customer_id: Customer,
+    subscription_id: Text,
+    status: Text,
+    billing_reason: Text,
+    currency: Text,
+    subtotal: Long,
+    tax: Long,
+    total: Long,
+    amount_paid: Long,
+    period_start: Instant,
+    period_end: Instant,
+    created_at: Instant,
+});
+
+table!(Refunds, "refunds", "part" {
+    refund_id: DistinctText,
+    invoice_id: DistinctText,
+    amount: Long,
+    created_at: Instant,
+    reason: Text,
+});
+
+table!(Costs, "costs", "part" {
+    month: Date,
+    category: Text,
+    segment: Text,
+    amount: Amount,
+    currency: Text,
+});
+
+table!(FxRates, "fx_rates", "part" {
+    rate_date: Date,
+    base: Text,
+    quote: Text,
+    rate: DistinctText,
+});
+
+table!(UsageEvents, "usage_events", "part" {
+    event_id: DistinctText,
+    customer_id: Customer,
+    user_id: Text,
+    event_name: Text,
+    feature: Text,
+    occurred_at: DistinctInstant,
+});
+
+table!(Sessions, "sessions", "part" {
+    session_id: DistinctText,
+    user_id: Text,
+    customer_id: Customer,
+    started_at: DistinctInstant,
+    ended_at: DistinctInstant,
+});
+
+table!(OnboardingSteps, "onboarding_steps", "part" {
+    customer_id: Customer,
+    step: Text,
+    completed_at: DistinctInstant,
+});
+
+table!(Trials, "trials", "part" {
+    trial_id: DistinctText,
+    customer_id: Customer,
+    started_at: DistinctInstant,
+    ends_at: DistinctInstant,
+    converted_at: DistinctInstant,
+});
+
+table!(Tickets, "tickets", "part" {
+    ticket_id: DistinctLong,
+    customer_id: Customer,
+    created_at: DistinctInstant,
+    first_reply_at: DistinctInstant,
+    solved_at: DistinctInstant,
+    priority: Text,
+    channel: Text,
+    reopened_count: Int,
+});
+
+table!(SurveyResponses, "survey_responses", "part" {
+    response_id: DistinctText,
+    respondent_id: Text,
+    customer_id: Customer,
+    question_type: Text,
+    score: Int,
+    scale_min: Int,
+    scale_max: Int,
+    responded_at: DistinctInstant,
+    channel: Text,
+    comment: Text,
+});
+
+table!(Reviews, "reviews", "part" {
+    review_id: DistinctText,
+    customer_id: Customer,
+    site: Text,
+    rating: Int,
+    created_at: DistinctInstant,
+});
+
+table!(Opportunities, "opportunities", "part" {
+    id: DistinctText,
+    customer_id: Customer,
+    // `type` is a keyword; the column is named without the underscore.
+    type_: Text,
+    amount: Double,
+    currency_iso_code: Text,
+    close_date: Date,
+    stage_name: Text,
+    is_won: Bool,
+    is_closed: Bool,
+    created_date: DistinctInstant,
+});
+
+table!(Meetings, "meetings", "part" {
+    meeting_id: DistinctText,
+    customer_id: Customer,
+    held_at: DistinctInstant,
+    kind: Text,
+});
+
+macro_rules! company {
+    ($($field:ident: $type:ident,)+) => {
+        /// The tables that grow with the customers.
+        pub(super) struct Tables {
+            $(pub(super) $field: $type,)+
+        }
+
+        impl Tables {
+            pub(super) fn new(ids: IdStyle) -> Self {
+                Self { $($field: $type::new(ids),)+ }
+            }
+
+            /// Always in the same order.
+            pub(super) fn each(&mut self) -> Vec<&mut dyn Table> {
+                vec![$(&mut self.$field,)+]
+            }
+        }
+    };
+}
+
+company! {
+    customers: Customers,
+    customer_segments: CustomerSegments,
+    items_v1: ItemsV1,
+    items_v2: ItemsV2,
+    mrr_snapshots: MrrSnapshots,
+    discounts: Discounts,
+    pauses: Pauses,
+    invoices: Invoices,
+    refunds: Refunds,
+    usage_events: UsageEvents,
+    sessions: Sessions,
+    onboarding_steps: OnboardingSteps,
+    trials: Trials,
+    tickets: Tickets,
+    survey_responses: SurveyResponses,
+    reviews: Reviews,
+    opportunities: Opportunities,
+    meetings: Meetings,
+}

@@ -1,0 +1,170 @@
+//! SQL conditions on one row: `filters:` and `checks:`.
+
+use polars::prelude::*;
+use polars::sql::sql_expr;
+
+use crate::checks::canonical_type;
+use crate::schema::ColumnType;
+
+/// A SQL condition on the declared columns, known to be boolean and to look at one row only.
+#[derive(Clone, Debug)]
+pub struct Condition {
+    /// Its name in the pipeline.
+    pub name: String,
+    /// As written.
+    pub sql: String,
+    /// The columns it reads.
+    pub columns: Vec<String>,
+    expr: Expr,
+}
+
+/// Why a text is not a condition.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ConditionFault {
+    /// It is no SQL expression, or its types do not go together; the parser's words.
+    Invalid(String),
+    /// It reads a column that is not declared.
+    UnknownColumn(String),
+    /// It looks at several rows: an aggregate, a window, a subquery.
+    SeveralRows,
+    /// It gives a value of this type.
+    NotBool(String),
+}
+
+impl Condition {
+    /// Reads `sql` over columns of these names and types. Amounts of money are seen in major units.
+    ///
+    /// # Errors
+    ///
+    /// The first fault that keeps it from being a condition on one row.
+    pub fn parse(name: &str, sql: &str, columns: &[(&str, ColumnType)]) -> Result<Self, ConditionFault> {
+        let expr = sql_expr(sql).map_err(|e| ConditionFault::Invalid(reason(&e)))?;
+        let mut read: Vec<String> = Vec::new();
+        for part in &expr {
+            match part {
+                Expr::Column(column) => {
+                    let column = column.as_str();
+                    if columns.iter().all(|(known, _)| *known != column) {
+                        return Err(ConditionFault::UnknownColumn(column.to_owned()));
+                    }
+                    if read.iter().all(|known| known != column) {
+                        read.push(column.to_owned());
+                    }
+                }
+                // Lists of literals are aggregates to the engine.
+                Expr::Agg(_) if part.into_iter().all(|inner| !matches!(inner, Expr::Column(_) | Expr::Len)) => {}
+                Expr::Agg(_)
+                | Expr::Over { .. }
+                | Expr::Len
+                | Expr::Filter { .. }
+                | Expr::Sort { .. }
+                | Expr::SortBy { .. }
+                | Expr::Slice { .. }
+                | Expr::Gather { .. }
+                | Expr::Explode { .. }
+                | Expr::SubPlan(..)
+                | Expr::Selector(_) => return Err(ConditionFault::SeveralRows),
+                _ => {}
+            }
+        }
+        let schema: Schema = columns.iter().map(|(name, ty)| Field::new((*name).into(), seen_type(*ty))).collect();
+        // A schema alone does not tell whether the operands go together; a run over no rows does.
+        let found = DataFrame::empty_with_schema(&schema)
+            .lazy()
+            .select([expr.clone().alias("condition")])
+            .collect()
+            .map_err(|e| ConditionFault::Invalid(reason(&e)))?;
+        match found.column("condition").map(Column::dtype) {
+            Ok(DataType::Boolean) => {}
+            Ok(other) => return Err(ConditionFault::NotBool(other.to_string())),
+            Err(error) => return Err(ConditionFault::Invalid(reason(&error))),
+        }
+        Ok(Self { name: name.to_owned(), sql: sql.to_owned(), columns: read, expr })
+    }
+
+    /// The condition as an expression over columns in which money is decimal, see [`seen`].
+    #[must_use]
+    pub(super) fn expr(&self) -> Expr {
+        self.expr.clone()
+    }
+}
+
+/// The type a condition sees: canonical, but money as a decimal number of major units.
+fn seen_type(ty: ColumnType) -> DataType {
+    match ty {
+        ColumnType::Money => DataType::Decimal(38, 8),
+        _ => canonical_type(ty),
+    }
+}
+
+/// A money column, in units of 10^-`scale`, as conditions see it: an exact decimal of major units.
+pub(super) fn seen(money: Expr, scale: u8) -> Expr {
+    let decimal = DataType::Decimal(38, usize::from(scale));
+    money.cast(decimal.clone()) / lit(10_i64.pow(u32::from(scale))).cast(decimal)
+}
+
+/// The words of an engine error, without its class and in one paragraph.
+fn reason(error: &PolarsError) -> String {
+    let text = error.to_string();
+    let text = text.split("\n\nResolved plan until failure").next().unwrap_or_default();
+    text.trim().to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(sql: &str) -> Result<Vec<String>, ConditionFault> {
+        let columns = [
+            ("name", ColumnType::String),
+            ("start", ColumnType::Date),
+            ("end", ColumnType::Date),
+            ("amount", ColumnType::Money),
+            ("live", ColumnType::Bool),
+            ("at", ColumnType::Timestamp),
+        ];
+        Condition::parse("c", sql, &columns).map(|c| c.columns)
+    }
+
+    #[test]
+    fn conditions_on_one_row_are_read() {
+        for (sql, columns) in [
+            ("start IS NULL OR start < \"end\"", vec!["start", "end"]),
+            ("live", vec!["live"]),
+            ("amount >= 0 AND amount < 99.5", vec!["amount"]),
+            ("name IN ('a', 'b') AND NOT live", vec!["name", "live"]),
+            ("name LIKE 'acme%'", vec!["name"]),
+            ("start >= DATE '2020-01-01'", vec!["start"]),
+        ] {
+            let mut got = parse(sql).unwrap_or_else(|e| panic!("{sql}: {e:?}"));
+            let mut want: Vec<String> = columns.into_iter().map(str::to_owned).collect();
+            got.sort();
+            want.sort();
+            assert_eq!(got, want, "{sql}");
+        }
+    }
+
+    #[test]
+    fn everything_else_is_refused() {
+        use ConditionFault as F;
+        assert_eq!(parse("nam = 'a'"), Err(F::UnknownColumn("nam".into())));
+        assert_eq!(parse("SUM(amount) > 3"), Err(F::SeveralRows));
+        assert_eq!(parse("COUNT(*) > 3"), Err(F::SeveralRows));
+        assert!(matches!(parse("amount + 1"), Err(F::NotBool(_))));
+        assert!(matches!(parse("amount >"), Err(F::Invalid(_))));
+        assert!(matches!(parse("live; DROP TABLE x"), Err(F::Invalid(_))));
+        assert!(matches!(parse("name > start"), Err(F::Invalid(_))));
+    }
+
+    #[test]
+    fn money_is_seen_exactly_in_major_units() {
+        let got = df!("m" => [Some(i64::MAX), Some(-1), Some(19_990_000), None])
+            .unwrap()
+            .lazy()
+            .select([seen(col("m"), 6).cast(DataType::String).alias("m")])
+            .collect()
+            .unwrap();
+        let got: Vec<_> = got.column("m").unwrap().str().unwrap().iter().collect();
+        assert_eq!(got, [Some("9223372036854.775807"), Some("-0.000001"), Some("19.990000"), None]);
+    }
+}

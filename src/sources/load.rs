@@ -1,0 +1,240 @@
+//! Sources into memory: every file scanned once, every row accounted for.
+
+use std::collections::BTreeMap;
+
+use polars::prelude::*;
+
+use super::error::SourceError;
+use super::footer;
+use super::outcome::{LoadedSource, Reason};
+use super::plan::SourcePlan;
+use super::problem::Problem;
+use super::scan::{self, CODE, DELETED, ROW};
+use super::verdict::Rows;
+use super::{quarantine, sample};
+use crate::checks::distinct_values;
+
+/// Told what a load is doing; every method may be left as it is.
+pub trait Watch {
+    /// A source is about to be read.
+    fn source_started(&mut self, _plan: &SourcePlan) {}
+    /// A source has been read, deduplicated and checked on its own.
+    fn source_read(&mut self, _plan: &SourcePlan) {}
+    /// Asked between sources: true stops the load.
+    fn cancelled(&self) -> bool {
+        false
+    }
+}
+
+/// Watches nothing.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Silent;
+
+impl Watch for Silent {}
+
+/// Loads the wanted columns of the wanted sources, in that order.
+///
+/// `wanted` pairs a position in `plans` with column names. Sources that these refer to are read as
+/// far as references need it, and are part of the result, behind the wanted ones, with no column:
+/// their contracts count like those of all others. A source that is rejected is still given, so that
+/// all rules of all sources are told at once: look at [`LoadedSource::rejected`] before publishing.
+///
+/// # Errors
+///
+/// The first file that changed, vanished or is corrupt; a cancelled load.
+pub fn load(
+    plans: &[SourcePlan],
+    wanted: &[(usize, Vec<String>)],
+    watch: &mut dyn Watch,
+) -> Result<Vec<LoadedSource>, SourceError> {
+    let mut wanted: Vec<(usize, Vec<String>)> = wanted.to_vec();
+    add_targets(plans, &mut wanted);
+    let mut sources: Vec<(&SourcePlan, &[String], Rows<'_>)> = Vec::with_capacity(wanted.len());
+    for (index, columns) in &wanted {
+        if watch.cancelled() {
+            return Err(SourceError::Cancelled);
+        }
+        let Some(plan) = plans.get(*index) else { continue };
+        watch.source_started(plan);
+        let mut rows = read(plan, &with_targets(plans, plan, columns))?;
+        rows.check_alone().map_err(|error| engine(plan, error))?;
+        sources.push((plan, columns, rows));
+        watch.source_read(plan);
+    }
+    refer(&mut sources)?;
+    let mut loaded = Vec::with_capacity(sources.len());
+    for (plan, columns, rows) in sources {
+        if watch.cancelled() {
+            return Err(SourceError::Cancelled);
+        }
+        loaded.push(finish(plan, columns, rows)?);
+    }
+    Ok(loaded)
+}
+
+/// Sources that others refer to are read too.
+fn add_targets(plans: &[SourcePlan], wanted: &mut Vec<(usize, Vec<String>)>) {
+    let mut at = 0;
+    while let Some((index, _)) = wanted.get(at) {
+        let references = plans.get(*index).map(|plan| plan.references.as_slice()).unwrap_or_default();
+        for reference in references {
+            let target = plans.iter().position(|plan| plan.name == reference.target);
+            if let Some(target) = target.filter(|target| wanted.iter().all(|(known, _)| known != target)) {
+                wanted.push((target, Vec::new()));
+            }
+        }
+        at += 1;
+    }
+}
+
+/// The columns to load: the wanted ones, and those that any source refers to.
+fn with_targets(plans: &[SourcePlan], plan: &SourcePlan, columns: &[String]) -> Vec<String> {
+    let mut columns = columns.to_vec();
+    let targets = plans.iter().flat_map(|other| &other.references).filter(|reference| reference.target == plan.name);
+    for target in targets {
+        if !columns.contains(&target.target_column) {
+            columns.push(target.target_column.clone());
+        }
+    }
+    columns
+}
+
+/// Reads one source: the rows that are neither deleted nor filtered, and the counts of the others.
+fn read<'a>(plan: &'a SourcePlan, columns: &[String]) -> Result<Rows<'a>, SourceError> {
+    let total = plan.rows();
+    if total >= u64::from(u32::MAX) {
+        return Err(SourceError::TooManyRows { source_name: plan.name.clone(), rows: total });
+    }
+    let columns = scan::needed(plan, columns);
+    let result = scan::coded(plan, &columns).and_then(|coded| collect(plan, coded));
+    let (mut kept, dropped) = result.map_err(|error| blame(plan, error))?;
+    unchanged(plan)?;
+    let sorted = kept.column(ROW).and_then(|row| Ok(is_ascending(row.u32()?))).map_err(|error| engine(plan, error))?;
+    if !sorted {
+        kept.sort_in_place([ROW], SortMultipleOptions::new()).map_err(|error| engine(plan, error))?;
+    }
+    let counted = kept.height() as u64 + dropped.iter().map(|(_, rows)| rows).sum::<u64>();
+    if counted != total {
+        let error = polars_err!(ComputeError: "{counted} rows were read where the footers say {total}");
+        return Err(engine(plan, error));
+    }
+    Rows::new(plan, kept, dropped).map_err(|error| engine(plan, error))
+}
+
+fn is_ascending(rows: &UInt32Chunked) -> bool {
+    let mut last = None;
+    rows.into_no_null_iter().all(|row| last.replace(row).is_none_or(|before| before < row))
+}
+
+/// One pass over the files: both results hang on one scan.
+///
+/// The shared part is marked by hand: the engine takes a scan that it found to be common apart again
+/// when the filters above it differ.
+fn collect(plan: &SourcePlan, coded: LazyFrame) -> PolarsResult<(DataFrame, Vec<(Reason, u64)>)> {
+    if plan.deleted.is_none() && plan.filters.is_empty() {
+        let kept = coded.collect_with_engine(Engine::Streaming)?.unwrap_single();
+        return Ok((kept, Vec::new()));
+    }
+    let flags = coded.get_current_optimizations();
+    let mut frames = LazyFrame::collect_all_with_engine(scan::both(plan, coded), Engine::Streaming, flags)?.into_iter();
+    let (Some(kept), Some(dropped)) = (frames.next(), frames.next()) else {
+        polars_bail!(ComputeError: "two results were asked for");
+    };
+    let codes = dropped.column(CODE)?.u16()?;
+    let counts = dropped.column("#rows")?.i64()?;
+    let by_code: BTreeMap<u16, u64> = codes
+        .into_no_null_iter()
+        .zip(counts.into_no_null_iter())
+        .map(|(code, rows)| (code, rows.unsigned_abs()))
+        .collect();
+    let reason = |code: u16| match usize::from(code.saturating_sub(DELETED)) {
+        0 => Reason::Deleted,
+        filter => Reason::Filter(plan.filters.get(filter - 1).map(|filter| filter.name.clone()).unwrap_or_default()),
+    };
+    Ok((kept, by_code.into_iter().map(|(code, rows)| (reason(code), rows)).collect()))
+}
+
+/// Checks references, a source after those that it refers to where they form no circle.
+fn refer(sources: &mut [(&SourcePlan, &[String], Rows<'_>)]) -> Result<(), SourceError> {
+    let mut open: Vec<usize> = (0..sources.len()).collect();
+    while !open.is_empty() {
+        let waits = |index: &usize| {
+            let names = sources
+                .get(*index)
+                .into_iter()
+                .flat_map(|(plan, ..)| plan.references.iter().map(|r| r.target.as_str()));
+            names.into_iter().any(|name| {
+                open.iter()
+                    .any(|other| other != index && sources.get(*other).is_some_and(|(plan, ..)| plan.name == name))
+            })
+        };
+        // In a circle the first goes first, against rows that are not yet checked for references.
+        let next = open.iter().position(|index| !waits(index)).unwrap_or(0);
+        let index = open.remove(next);
+        let Some((plan, ..)) = sources.get(index) else { continue };
+        let plan = *plan;
+        for (position, reference) in plan.references.iter().enumerate() {
+            let Some((.., target)) = sources.iter().find(|(other, ..)| other.name == reference.target) else {
+                continue;
+            };
+            let values = target.used().map(|rows| distinct_values(rows.lazy(), &reference.target_column));
+            let values = values.map_err(|error| engine(plan, error))?;
+            let Some((.., rows)) = sources.get_mut(index) else { continue };
+            rows.check_reference(position, reference, values).map_err(|error| engine(plan, error))?;
+        }
+    }
+    Ok(())
+}
+
+fn finish(plan: &SourcePlan, columns: &[String], rows: Rows<'_>) -> Result<LoadedSource, SourceError> {
+    let bad = rows.bad();
+    let samples = sample::samples(plan, &rows, &bad).map_err(|error| blame(plan, error))?;
+    let quarantined = quarantine::frame(plan, &rows, &bad).map_err(|error| blame(plan, error))?;
+    rows.finish(columns, &bad, samples, quarantined).map_err(|error| engine(plan, error))
+}
+
+fn engine(plan: &SourcePlan, error: PolarsError) -> SourceError {
+    SourceError::Engine { source_name: plan.name.clone(), error }
+}
+
+/// Every file is still the one that was described.
+fn unchanged(plan: &SourcePlan) -> Result<(), SourceError> {
+    for file in &plan.files {
+        let now = std::fs::metadata(&file.path).ok();
+        let same = now.is_some_and(|now| now.len() == file.bytes && now.modified().ok() == file.modified);
+        if !same {
+            return Err(changed(plan, file));
+        }
+    }
+    Ok(())
+}
+
+/// What exactly happened to a file that is not as described.
+fn changed(plan: &SourcePlan, file: &super::FileInfo) -> SourceError {
+    match footer::read(&file.path, &file.name) {
+        Ok(_) => SourceError::Changed { source_name: plan.name.clone(), path: file.path.clone() },
+        Err(fault) => Problem { source_name: plan.name.clone(), path: file.path.clone(), fault }.into(),
+    }
+}
+
+/// Which file a failed query failed on: one that changed, or one whose data cannot be read.
+fn blame(plan: &SourcePlan, error: PolarsError) -> SourceError {
+    if let Err(error) = unchanged(plan) {
+        return error;
+    }
+    for file in &plan.files {
+        let whole = scan::scan(&[file.path.as_path()], 0, None).and_then(|rows| {
+            let declared: Vec<Expr> = plan
+                .columns
+                .iter()
+                .filter(|c| !c.hive && file.column(&c.from).is_some())
+                .map(|c| col(c.from.as_str()).alias(c.name.as_str()).null_count())
+                .collect();
+            rows.select(declared).collect_with_engine(Engine::Streaming)
+        });
+        if let Err(error) = whole {
+            return SourceError::Corrupt { source_name: plan.name.clone(), path: file.path.clone(), error };
+        }
+    }
+    engine(plan, error)
+}

@@ -1,0 +1,42 @@
+//! Sources: which files there are, how they become frames, and which of their rows count.
+//!
+//! [`describe`] reads footers and nothing else. [`load`] scans every file once and gives canonical
+//! frames: text, `Int64`, `Float64`, booleans, dates, instants in UTC with microseconds, and money
+//! as `Int64` in units of the pipeline's scale. Every row read is used, or counted with its reason.
+
+mod catalog;
+mod condition;
+mod describe;
+mod error;
+mod footer;
+mod hive;
+mod load;
+mod outcome;
+mod plan;
+mod problem;
+pub mod quarantine;
+mod read;
+mod sample;
+mod scan;
+mod verdict;
+
+#[cfg(test)]
+mod tests;
+
+pub use catalog::{Catalog, FileColumn, FileInfo, PhysicalType, SourceCatalog, TimeUnit};
+pub use condition::{Condition, ConditionFault};
+pub use describe::{Described, SourceRequest, describe};
+pub use error::{SourceError, SourceErrorClass};
+pub use load::{Silent, Watch, load};
+pub use outcome::{Action, Attrition, LoadedSource, Reason, Sample, ViolationReport};
+pub use plan::{ColumnPlan, Currency, Deduplicate, Layout, MoneyPlan, Reference, SourcePlan, Stored};
+pub use problem::{FileFault, Problem, Problems};
+pub use scan::{empty, scan_plan};
+
+pub use crate::checks::canonical_type;
+
+/// Whether the engine knows the rules of an IANA zone.
+#[must_use]
+pub fn engine_knows_zone(name: &str) -> bool {
+    read::zone_of(name).is_some()
+}

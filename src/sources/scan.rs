@@ -1,0 +1,284 @@
+//! The lazy plan of a source: one scan per layout, canonical columns, and one code per row.
+
+use std::path::Path;
+
+use polars::prelude::*;
+
+use super::condition::{Condition, seen};
+use super::plan::{ColumnPlan, Layout, SourcePlan, Stored};
+use super::read::{Setting, reading};
+use crate::checks::{RowRule, canonical_type, check_column, unread_column};
+use crate::schema::ColumnType;
+
+/// Helper column: the number of the row among all files, from 0.
+pub(super) const ROW: &str = "#row";
+/// Helper column: what becomes of the row.
+pub(super) const CODE: &str = "#code";
+/// The row is used.
+pub(super) const FINE: u16 = 0;
+/// The row is deleted; filters follow, then rules.
+pub(super) const DELETED: u16 = 1;
+
+/// The code of the first rule: smaller ones, save [`FINE`], leave the scan as counts.
+pub(super) fn first_rule(plan: &SourcePlan) -> u16 {
+    DELETED + 1 + code(plan.filters.len())
+}
+
+/// No pipeline file has 65,000 rules.
+pub(super) fn code(index: usize) -> u16 {
+    u16::try_from(index).unwrap_or(u16::MAX)
+}
+
+/// The columns of a source in canonical types, and no row: what a query over it can be checked with.
+///
+/// Columns that are not declared are left out.
+#[must_use]
+pub fn empty<S: AsRef<str>>(plan: &SourcePlan, columns: &[S]) -> LazyFrame {
+    let fields = columns.iter().filter_map(|name| plan.column(name.as_ref()));
+    let schema: Schema =
+        fields.map(|column| Field::new(column.name.as_str().into(), canonical_type(column.ty))).collect();
+    DataFrame::empty_with_schema(&schema).lazy()
+}
+
+/// The query that a load of these columns runs, deleted and filtered rows left out.
+///
+/// # Errors
+///
+/// A path that the engine cannot take.
+pub fn scan_plan<S: AsRef<str>>(plan: &SourcePlan, wanted: &[S]) -> PolarsResult<LazyFrame> {
+    let columns = needed(plan, wanted);
+    Ok(kept(plan, coded(plan, &columns)?))
+}
+
+/// The rows that stay, and the counts of the others, from one scan.
+pub(super) fn both(plan: &SourcePlan, coded: LazyFrame) -> Vec<DslPlan> {
+    let shared = coded.cache();
+    vec![kept(plan, shared.clone()).logical_plan, dropped(plan, shared).logical_plan]
+}
+
+/// The rows that neither the deletion flag nor a filter leaves out.
+fn kept(plan: &SourcePlan, coded: LazyFrame) -> LazyFrame {
+    coded.filter(col(CODE).eq(lit(FINE)).or(col(CODE).gt_eq(lit(first_rule(plan)))))
+}
+
+/// How many rows the deletion flag and every filter leave out, by code.
+fn dropped(plan: &SourcePlan, coded: LazyFrame) -> LazyFrame {
+    coded
+        .filter(col(CODE).neq(lit(FINE)).and(col(CODE).lt(lit(first_rule(plan)))))
+        .group_by([col(CODE)])
+        .agg([len().cast(DataType::Int64).alias("#rows")])
+}
+
+/// The columns to read: the wanted ones and those that the contract looks at, in declared order.
+pub(super) fn needed<'a, S: AsRef<str>>(plan: &'a SourcePlan, wanted: &[S]) -> Vec<&'a ColumnPlan> {
+    let mut names: Vec<&str> = wanted.iter().map(AsRef::as_ref).collect();
+    names.extend(plan.deleted.as_deref());
+    names.extend(plan.filters.iter().flat_map(|filter| filter.columns.iter().map(String::as_str)));
+    names.extend(plan.rules.iter().filter(|rule| is_contract(rule)).flat_map(RowRule::columns));
+    names.extend(plan.unique.iter().flatten().map(String::as_str));
+    names.extend(plan.deduplicate.iter().flat_map(|d| d.key.iter().chain(&d.order_by)).map(String::as_str));
+    names.extend(plan.references.iter().map(|reference| reference.column.as_str()));
+    let currencies: Vec<&str> = plan
+        .columns
+        .iter()
+        .filter(|c| names.contains(&c.name.as_str()))
+        .filter_map(ColumnPlan::currency_column)
+        .collect();
+    names.extend(currencies);
+    plan.columns.iter().filter(|column| names.contains(&column.name.as_str())).collect()
+}
+
+/// Rules that a user wrote, unlike those that come with the reading of a column.
+fn is_contract(rule: &RowRule) -> bool {
+    !matches!(rule, RowRule::Parse(_) | RowRule::Currency(..))
+}
+
+/// The given columns of every row of every file, with [`ROW`] and [`CODE`].
+pub(super) fn coded(plan: &SourcePlan, columns: &[&ColumnPlan]) -> PolarsResult<LazyFrame> {
+    let mut first_row = 0;
+    let mut parts = Vec::with_capacity(plan.layouts.len());
+    for layout in &plan.layouts {
+        parts.push(mapped(plan, layout, columns, first_row)?);
+        first_row += plan.files.get(layout.files.clone()).unwrap_or_default().iter().map(|file| file.rows).sum::<u64>();
+    }
+    let rows = if parts.is_empty() {
+        let mut schema = Schema::with_capacity(columns.len() + 1);
+        schema.insert(ROW.into(), DataType::UInt32);
+        for column in columns {
+            schema.insert(column.name.as_str().into(), canonical_type(column.ty));
+        }
+        for column in columns.iter().filter(|column| can_be_unread(plan, column)) {
+            schema.insert(unread_column(&column.name).into(), DataType::Boolean);
+        }
+        DataFrame::empty_with_schema(&schema).lazy()
+    } else {
+        concat(parts, UnionArgs { to_supertypes: false, maintain_order: true, ..UnionArgs::default() })?
+    };
+    Ok(with_code(plan, columns, rows))
+}
+
+/// One scan of files with equal columns, read as declared.
+fn mapped(plan: &SourcePlan, layout: &Layout, columns: &[&ColumnPlan], first_row: u64) -> PolarsResult<LazyFrame> {
+    let setting = Setting { zone: &plan.zone, scale: plan.money_scale };
+    let files = plan.files.get(layout.files.clone()).unwrap_or_default();
+    let partitions = columns.iter().any(|column| column.hive).then(|| partition_schema(files));
+    let paths: Vec<&Path> = files.iter().map(|file| file.path.as_path()).collect();
+    let scan = scan(&paths, first_row, partitions)?;
+    let stored_of = |column: &ColumnPlan| {
+        let position = plan.columns.iter().position(|known| known.name == column.name);
+        position.and_then(|position| layout.stored.get(position)).copied().unwrap_or(Stored::Absent)
+    };
+    let mut raw = vec![col(ROW)];
+    raw.extend(
+        columns
+            .iter()
+            .filter(|column| stored_of(column) != Stored::Absent)
+            .map(|column| col(column.from.as_str()).alias(raw_column(&column.name))),
+    );
+    let mut rows = scan.select(raw);
+    // Amounts come last: the currency of their row must be known by then.
+    for money in [false, true] {
+        let (mut values, mut checks) = (Vec::new(), Vec::new());
+        for column in columns.iter().filter(|column| (column.ty == ColumnType::Money) == money) {
+            let name = column.name.as_str();
+            let found = reading(column, stored_of(column), &col(raw_column(name)), setting);
+            values.push(found.value.alias(name));
+            if can_be_unread(plan, column) {
+                let unread = unread_column(name);
+                values.push(found.given.unwrap_or_else(|| lit(false)).alias(unread.as_str()));
+                checks.push(col(unread.as_str()).and(col(name).is_null()).alias(unread));
+            }
+            if let Some(value) = &column.null_as {
+                checks.push(col(name).fill_null(value.expr()).alias(name));
+            }
+        }
+        rows = rows.with_columns(values).with_columns(checks);
+    }
+    let mut result = vec![col(ROW)];
+    result.extend(columns.iter().map(|column| col(column.name.as_str())));
+    result.extend(
+        columns.iter().filter(|column| can_be_unread(plan, column)).map(|column| col(unread_column(&column.name))),
+    );
+    Ok(rows.select(result))
+}
+
+/// Files with equal columns as one frame, rows numbered from `first_row` in [`ROW`].
+pub(super) fn scan(paths: &[&Path], first_row: u64, partitions: Option<SchemaRef>) -> PolarsResult<LazyFrame> {
+    let paths = paths.iter().map(|path| PlRefPath::try_from_path(path)).collect::<PolarsResult<Vec<_>>>()?;
+    let offset = IdxSize::try_from(first_row).map_err(|_| polars_err!(ComputeError: "too many rows to number"))?;
+    let hive_options = match partitions {
+        Some(schema) => {
+            HiveOptions { enabled: Some(true), hive_start_idx: 0, schema: Some(schema), try_parse_dates: false }
+        }
+        None => HiveOptions::new_disabled(),
+    };
+    let args = ScanArgsParquet {
+        row_index: Some(RowIndex { name: ROW.into(), offset }),
+        hive_options,
+        glob: false,
+        ..ScanArgsParquet::default()
+    };
+    LazyFrame::scan_parquet_files(paths.into_iter().collect(), args)
+}
+
+/// All keys in the folder names of these files, as text.
+fn partition_schema(files: &[super::FileInfo]) -> SchemaRef {
+    let keys = files.iter().take(1).flat_map(|file| &file.hive);
+    let schema: Schema = keys.map(|(key, _)| Field::new(key.as_str().into(), DataType::String)).collect();
+    schema.into()
+}
+
+fn raw_column(name: &str) -> String {
+    format!("#raw:{name}")
+}
+
+/// Whether some file stores the column in a form in which a value may be unreadable.
+fn can_be_unread(plan: &SourcePlan, column: &ColumnPlan) -> bool {
+    let setting = Setting { zone: &plan.zone, scale: plan.money_scale };
+    let position = plan.columns.iter().position(|known| known.name == column.name);
+    plan.layouts
+        .iter()
+        .filter_map(|layout| position.and_then(|position| layout.stored.get(position)))
+        .any(|stored| reading(column, *stored, &lit(NULL), setting).given.is_some())
+}
+
+/// Adds [`CODE`]: the first reason for which a row is not simply used.
+///
+/// An unreadable value in a column that the deletion flag or a filter reads counts before them:
+/// otherwise it would hide itself, since nothing compares with NULL.
+fn with_code(plan: &SourcePlan, columns: &[&ColumnPlan], rows: LazyFrame) -> LazyFrame {
+    let read = |name: &str| columns.iter().any(|column| column.name == name);
+    let first = first_rule(plan);
+    let mut rules: Vec<(u16, &RowRule)> = plan
+        .rules
+        .iter()
+        .enumerate()
+        .filter(|(_, rule)| {
+            rule.columns().into_iter().all(read)
+                && unread_of(rule).is_none_or(|name| plan.column(name).is_some_and(|c| can_be_unread(plan, c)))
+        })
+        .map(|(index, rule)| (first + code(index), rule))
+        .collect();
+    let mut reasons: Vec<(u16, Expr)> = Vec::new();
+    let mut unreadable = |names: Vec<&str>, reasons: &mut Vec<(u16, Expr)>| {
+        let parses = |rule: &RowRule| matches!(rule, RowRule::Parse(column) if names.contains(&column.as_str()));
+        reasons.extend(rules.iter().filter(|(_, rule)| parses(rule)).map(|(code, rule)| (*code, rule.failing())));
+        rules.retain(|(_, rule)| !parses(rule));
+    };
+    if let Some(deleted) = &plan.deleted {
+        unreadable(vec![deleted], &mut reasons);
+        reasons.push((DELETED, col(deleted.as_str())));
+    }
+    for (index, filter) in plan.filters.iter().enumerate() {
+        unreadable(filter.columns.iter().map(String::as_str).collect(), &mut reasons);
+        reasons.push((DELETED + 1 + code(index), col(filter_column(&filter.name)).fill_null(lit(false)).not()));
+    }
+    reasons.extend(rules.into_iter().map(|(code, rule)| (code, rule.failing())));
+    let chosen = reasons
+        .into_iter()
+        .rev()
+        .fold(lit(FINE), |otherwise, (code, reason)| when(reason).then(lit(code)).otherwise(otherwise));
+    let chosen = chosen.cast(DataType::UInt16).alias(CODE);
+
+    let rows = with_conditions(plan, columns, rows).with_columns([chosen]);
+    let mut result: Vec<Expr> = columns.iter().map(|column| col(column.name.as_str())).collect();
+    result.extend([col(ROW), col(CODE)]);
+    rows.select(result)
+}
+
+/// Adds what every filter and check says of a row; they see amounts in major units.
+fn with_conditions(plan: &SourcePlan, columns: &[&ColumnPlan], rows: LazyFrame) -> LazyFrame {
+    let filters = plan.filters.iter().map(|filter| (filter_column(&filter.name), filter));
+    let checks = plan.checks.iter().map(|check| (check_column(&check.name), check));
+    let conditions: Vec<(String, &Condition)> = filters.chain(checks).collect();
+    if conditions.is_empty() {
+        return rows;
+    }
+    let amounts: Vec<&str> = columns
+        .iter()
+        .filter(|column| {
+            column.ty == ColumnType::Money && conditions.iter().any(|(_, c)| c.columns.contains(&column.name))
+        })
+        .map(|column| column.name.as_str())
+        .collect();
+    let units = |name: &str| format!("#units:{name}");
+    let shown: Vec<Expr> = amounts
+        .iter()
+        .flat_map(|name| [col(*name).alias(units(name)), seen(col(*name), plan.money_scale).alias(*name)])
+        .collect();
+    let hidden: Vec<Expr> = amounts.iter().map(|name| col(units(name)).alias(*name)).collect();
+    let said: Vec<Expr> = conditions.into_iter().map(|(name, condition)| condition.expr().alias(name)).collect();
+    rows.with_columns(shown).with_columns(said).with_columns(hidden)
+}
+
+fn filter_column(name: &str) -> String {
+    format!("#filter:{name}")
+}
+
+/// The column whose reading a rule watches.
+fn unread_of(rule: &RowRule) -> Option<&str> {
+    match rule {
+        RowRule::Parse(column) | RowRule::Currency(column, crate::checks::CurrencyRule::Given(_)) => Some(column),
+        _ => None,
+    }
+}

@@ -1,0 +1,190 @@
+//! The main job on the sample company, and what its users rely on: exit codes, reruns, selection, records.
+
+use std::fs;
+use std::path::Path;
+
+use crate::process::{expect_code, mart, project, result, run, stderr, tenure};
+
+fn nightly() -> String {
+    project().join("pipelines/nightly.yml").to_string_lossy().into_owned()
+}
+
+fn nightly_into(root: &Path, more: &[&str]) -> std::process::Output {
+    let file = nightly();
+    let root = root.to_string_lossy().into_owned();
+    let mut args = vec!["run", &file, "--root", &root];
+    args.extend(more);
+    run(&args)
+}
+
+/// A copy of the nightly pipeline with a change, beside a link to the sample data.
+fn changed(folder: &Path, from: &str, to: &str) -> String {
+    let text = fs::read_to_string(nightly()).unwrap();
+    assert!(text.contains(from), "the pipeline no longer says {from}");
+    let path = folder.join("changed.yml");
+    let exports = project().join("sample_data");
+    fs::write(
+        &path,
+        text.replace(from, to)
+            .replace("../sample_data", &exports.to_string_lossy())
+            .replace("root: ../out", "root: out"),
+    )
+    .unwrap();
+    path.to_string_lossy().into_owned()
+}
+
+#[test]
+fn two_runs_publish_the_same_bytes() {
+    let dir = tempfile::tempdir().unwrap();
+    let first = nightly_into(&dir.path().join("a"), &[]);
+    expect_code(&first, 0);
+    let line = result(&first);
+    assert_eq!(line["status"], "succeeded");
+    assert_eq!(line["as_of"], "2026-06-30");
+    assert_eq!(line["tables"].as_object().unwrap().len(), 10);
+    let one_thread = nightly_into(&dir.path().join("b"), &["--threads", "1"]);
+    expect_code(&one_thread, 0);
+    let (a, b) = (mart(&dir.path().join("a")), mart(&dir.path().join("b")));
+    assert_eq!(a.len(), 10);
+    for (table, bytes) in &a {
+        assert!(b[table] == *bytes, "`{table}` differs between two runs");
+    }
+    // A rerun in the same place changes nothing and says so.
+    let again = nightly_into(&dir.path().join("a"), &[]);
+    expect_code(&again, 0);
+    for (table, entry) in result(&again)["tables"].as_object().unwrap() {
+        assert_eq!(entry["changed"], false, "`{table}`");
+    }
+}
+
+#[test]
+fn records_of_a_run_stay() {
+    let dir = tempfile::tempdir().unwrap();
+    let output = nightly_into(dir.path(), &[]);
+    expect_code(&output, 0);
+    let runs: Vec<_> = fs::read_dir(dir.path().join("_tenure/runs")).unwrap().collect();
+    assert_eq!(runs.len(), 1);
+    let record = fs::read_to_string(runs[0].as_ref().unwrap().path().join("run.json")).unwrap();
+    let record: serde_json::Value = serde_json::from_str(&record).unwrap();
+    for source in record["sources"].as_array().unwrap() {
+        let left_out: u64 = source["attrition"].as_object().map_or_else(
+            || source["attrition"].as_array().unwrap().iter().map(|r| r["rows"].as_u64().unwrap()).sum(),
+            |m| m.values().filter_map(serde_json::Value::as_u64).sum(),
+        );
+        assert_eq!(source["read"].as_u64().unwrap(), source["used"].as_u64().unwrap() + left_out, "{source}");
+    }
+    assert!(dir.path().join("_tenure/quarantine/subscription_items").is_dir());
+    // Nothing but tables where readers look.
+    for entry in fs::read_dir(dir.path()).unwrap() {
+        let name = entry.unwrap().file_name().to_string_lossy().into_owned();
+        assert!(Path::new(&name).extension().is_some_and(|e| e == "parquet") || name == "_tenure", "{name}");
+    }
+}
+
+#[test]
+fn a_selection_publishes_only_itself() {
+    let dir = tempfile::tempdir().unwrap();
+    expect_code(&nightly_into(dir.path(), &["--select", "movements*"]), 0);
+    assert_eq!(mart(dir.path()).into_keys().collect::<Vec<_>>(), ["movements", "movements_daily"]);
+    let unknown = nightly_into(dir.path(), &["--select", "movments"]);
+    expect_code(&unknown, 2);
+    assert!(stderr(&unknown).contains("did you mean `movements`"), "{}", stderr(&unknown));
+}
+
+#[test]
+fn a_cutoff_is_the_last_day_that_is_over() {
+    let dir = tempfile::tempdir().unwrap();
+    // 03:30Z is still the evening of the 31st in New York, so the 30th is the last day that is over.
+    let output = nightly_into(dir.path(), &["--select", "movements", "--cutoff", "2026-04-01T03:30:00+00:00"]);
+    expect_code(&output, 0);
+    assert_eq!(result(&output)["as_of"], "2026-03-30");
+    let output = nightly_into(dir.path(), &["--select", "movements", "--cutoff", "2026-04-01T04:00:00Z"]);
+    assert_eq!(result(&output)["as_of"], "2026-03-31");
+}
+
+#[test]
+fn mistakes_in_the_file_are_all_told_at_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = changed(
+        dir.path(),
+        "customer: customer_id\n    amount: {price: unit_price",
+        "customer: customerid\n    amount: {price: unit_prise",
+    );
+    let output = run(&["check", &file]);
+    expect_code(&output, 3);
+    let text = stderr(&output);
+    assert!(text.contains("did you mean `customer_id`") && text.contains("did you mean `unit_price`"), "{text}");
+}
+
+#[test]
+fn broken_contracts_publish_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = changed(dir.path(), "on_violation: {quarantine: {max_rows: 500, max_share: 1%}}", "on_violation: fail");
+    let output = run(&["run", &file]);
+    expect_code(&output, 4);
+    assert!(stderr(&output).contains("ends_after_start"), "{}", stderr(&output));
+    assert!(mart(&dir.path().join("out")).is_empty());
+}
+
+#[test]
+fn a_missing_export_says_where_it_was_looked_for() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = changed(dir.path(), "/costs/*.parquet", "/cost/*.parquet");
+    let output = run(&["run", &file]);
+    expect_code(&output, 5);
+    assert!(stderr(&output).contains("costs"), "{}", stderr(&output));
+}
+
+#[test]
+fn a_second_run_on_the_same_root_has_its_own_exit_code() {
+    let dir = tempfile::tempdir().unwrap();
+    let root = tenure::publish::Root::open(dir.path()).unwrap();
+    let holder = tenure::publish::Holder::this_process("other", jiff::Timestamp::UNIX_EPOCH);
+    let _lock = root.lock(&holder, std::time::Duration::ZERO, &|| false).unwrap();
+    let output = nightly_into(dir.path(), &["--select", "movements"]);
+    expect_code(&output, 7);
+    assert!(stderr(&output).contains("other"), "{}", stderr(&output));
+}
+
+#[test]
+fn a_stopped_run_leaves_everything_as_it_was() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = nightly();
+    let root = dir.path().to_string_lossy().into_owned();
+    for (signal, code) in [(rustix::process::Signal::TERM, 143), (rustix::process::Signal::INT, 130)] {
+        let mut child = tenure(&["run", &file, "--root", &root])
+            .stdout(std::process::Stdio::null())
+            .stderr(std::process::Stdio::null())
+            .spawn()
+            .unwrap();
+        std::thread::sleep(std::time::Duration::from_millis(60));
+        let pid = rustix::process::Pid::from_raw(i32::try_from(child.id()).unwrap()).unwrap();
+        rustix::process::kill_process(pid, signal).unwrap();
+        let status = child.wait().unwrap();
+        // A fast machine may be done before the signal arrives; then everything is there.
+        assert!(status.code() == Some(code) || status.code() == Some(0), "{status:?}");
+        let found = mart(dir.path()).len();
+        assert!(found == 0 || found == 10, "{found} tables");
+    }
+    expect_code(&nightly_into(dir.path(), &[]), 0);
+}
+
+#[test]
+fn every_verb_explains_itself() {
+    let listed = run(&["metrics"]);
+    expect_code(&listed, 0);
+    let text = String::from_utf8_lossy(&listed.stdout).into_owned();
+    for metric in tenure::metrics::REGISTRY {
+        assert!(text.contains(metric.name), "{text}");
+        let page = run(&["metrics", metric.name]);
+        expect_code(&page, 0);
+        assert!(String::from_utf8_lossy(&page.stdout).contains(metric.page.lines().next().unwrap()));
+    }
+    let schema = run(&["schema"]);
+    expect_code(&schema, 0);
+    let schema: serde_json::Value = serde_json::from_slice(&schema.stdout).unwrap();
+    assert!(schema["properties"]["tables"].is_object());
+    expect_code(&run(&["plan", &nightly()]), 0);
+    expect_code(&run(&["check", &nightly()]), 0);
+    expect_code(&run(&["frobnicate"]), 2);
+}
