@@ -10,4 +10,4 @@ pub use value::{Literal, canonical_type};
 
 pub(crate) use references::{distinct_values, orphans};
 pub(crate) use row::{check_column, codes_by_places, is_one_of, unread_column};
-pub(crate) use unique::{repeated, superseded};
+pub(crate) use unique::{repeated, superseded, versions};

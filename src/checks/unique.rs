@@ -2,24 +2,27 @@
 
 use polars::prelude::*;
 
-/// The rows that a later version replaces, as values of `row`, which numbers them.
+/// The rows that have other versions, with what identifies and orders them.
 ///
-/// Of rows with equal `key`, the greatest by `order_by` stays, NULL being the least; of equals the
-/// one with the greatest `row`. Rows with a NULL in the key are all kept.
-pub(crate) fn superseded(rows: LazyFrame, key: &[String], order_by: &[String], row: &str) -> LazyFrame {
-    let mut order: Vec<PlSmallStr> = order_by.iter().map(|c| c.as_str().into()).collect();
-    order.push(row.into());
-    let by_version = SortMultipleOptions::new().with_nulls_last(false);
+/// Versions of a row have an equal `key`; a row with a NULL in its key has none.
+pub(crate) fn versions(rows: LazyFrame, key: &[String], order_by: &[String], row: &str) -> LazyFrame {
     let mut needed: Vec<&String> = key.iter().collect();
     needed.extend(order_by.iter().filter(|column| !key.contains(column)));
     let mut needed: Vec<Expr> = needed.into_iter().map(|c| col(c.as_str())).collect();
     needed.push(col(row));
     let rows = rows.select(needed).filter(all_given(key));
-    // Few rows have versions: only those are sorted.
-    let versions = rows.clone().join(several(rows, key), columns(key), columns(key), JoinArgs::new(JoinType::Semi));
+    rows.clone().join(several(rows, key), columns(key), columns(key), JoinArgs::new(JoinType::Semi))
+}
+
+/// Of [`versions`], those that a later one replaces, as values of `row`, which numbers the rows.
+///
+/// The greatest by `order_by` stays, NULL being the least; of equals the one with the greatest `row`.
+pub(crate) fn superseded(versions: LazyFrame, key: &[String], order_by: &[String], row: &str) -> LazyFrame {
+    let mut order: Vec<PlSmallStr> = order_by.iter().map(|c| c.as_str().into()).collect();
+    order.push(row.into());
     let last = versions
         .clone()
-        .sort(order, by_version)
+        .sort(order, SortMultipleOptions::new().with_nulls_last(false))
         .group_by(columns(key))
         .agg([col(row).last().alias(row)])
         .select([col(row)]);

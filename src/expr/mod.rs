@@ -6,6 +6,7 @@ pub mod bridge;
 pub mod calendar;
 pub mod cohort;
 pub mod dims;
+pub mod key;
 pub mod money;
 pub mod ratio;
 pub mod steps;

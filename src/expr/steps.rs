@@ -4,6 +4,7 @@ use polars::prelude::*;
 
 use crate::expr::calendar::Periods;
 use crate::expr::dims::{cols_of, int};
+use crate::expr::key::packed;
 
 /// Which instant of a period its value is taken at.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize, schemars::JsonSchema)]
@@ -133,8 +134,12 @@ impl StepsOf<'_> {
         // Both frames have the same columns, so the union cannot fail to build.
         concat([values, moves], UnionArgs::default())
             .unwrap_or_default()
-            .sort(["series", "period", "order", "effective_on", "sequence"], SortMultipleOptions::default())
+            .with_columns([
+                (packed(col("series"), col("period"), 0) + col("order").cast(DataType::Int64)).alias("key"),
+                (col("effective_on").cast(DataType::Int32).cast(DataType::Int64) * int(4) + col("sequence")).alias("at"),
+            ])
+            .sort(["key", "at"], SortMultipleOptions::default())
             .with_columns(fill)
-            .drop(by_name(["order", "effective_on", "sequence"], true))
+            .drop(by_name(["order", "effective_on", "sequence", "key", "at"], true, false))
     }
 }

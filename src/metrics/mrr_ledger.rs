@@ -7,6 +7,7 @@ use serde::Deserialize;
 
 use crate::expr::calendar::date_lit;
 use crate::expr::dims::{NOT_SET, cols_of, int};
+use crate::expr::key::{packed, position_of, series_of};
 use crate::expr::money::{MAX_EXACT, div_half_even, rounding_unit};
 use crate::expr::steps::first_of_series;
 use crate::metrics::{Identity, Inputs, LedgerShape, Metric};
@@ -416,21 +417,24 @@ impl MrrLedger {
     /// Open intervals end at the horizon, so that every series sums to zero and one running sum over
     /// all rows is the running sum of each series.
     fn changes(&self, paid: &LazyFrame, series: &LazyFrame) -> PolarsResult<LazyFrame> {
-        let mut args = JoinArgs::new(JoinType::Inner);
-        args.nulls_equal = true;
         let key = cols_of(&["customer_id", "currency"]);
         let numbered = paid
             .clone()
-            .join(series.clone(), key.clone(), key, args)
-            .select([col("series"), col("starts"), col("ends"), col("mrr"), col("reason")]);
-        let starts = numbered.clone().select([col("series"), col("starts").alias("day"), col("mrr").alias("delta")]);
-        let ends = numbered.clone().select([col("series"), col("ends").alias("day"), (int(0) - col("mrr")).alias("delta")]);
+            .join(series.clone(), key.clone(), key, JoinArgs::new(JoinType::Inner))
+            .select(cols_of(&["series", "starts", "ends", "mrr", "reason"]));
+        let at = |day: &str| packed(col("series"), col(day), CHANGE).alias("key");
+        let starts = numbered.clone().select([at("starts"), col("mrr").alias("delta")]);
+        let ends = numbered.clone().select([at("ends"), (int(0) - col("mrr")).alias("delta")]);
         let net = concat([starts, ends], UnionArgs::default())?
-            .group_by(cols_of(&["series", "day"]))
+            .group_by([col("key")])
             .agg([col("delta").sum()])
             .filter(col("delta").neq(int(0)))
-            .sort(["series", "day"], SortMultipleOptions::default())
-            .with_column(col("delta").cum_sum(false).alias("after"))
+            .sort(["key"], SortMultipleOptions::default())
+            .with_columns([
+                col("delta").cum_sum(false).alias("after"),
+                series_of(col("key")).alias("series"),
+                position_of(col("key")).cast(DataType::Date).alias("day"),
+            ])
             .filter(col("day").lt(self.horizon()));
         if self.reason.is_none() {
             return Ok(net.with_column(lit(NULL).cast(DataType::String).alias("reason")));
@@ -438,16 +442,11 @@ impl MrrLedger {
         // The largest item that ended that day names the reason; equal amounts go by the name.
         let reasons = numbered
             .filter(col("reason").is_not_null().and(col("ends").lt(self.horizon())))
-            .sort(
-                ["series", "ends", "mrr", "reason"],
-                SortMultipleOptions::default().with_order_descending_multi([false, false, true, false]),
-            )
-            .unique_stable(Some(by_name(["series", "ends"], true, false)), UniqueKeepStrategy::First)
-            .select([col("series"), col("ends").alias("day"), col("reason")]);
-        let key = cols_of(&["series", "day"]);
-        Ok(net
-            .join(reasons, key.clone(), key, JoinArgs::new(JoinType::Left))
-            .sort(["series", "day"], SortMultipleOptions::default()))
+            .select([at("ends"), col("mrr"), col("reason")])
+            .sort(["key", "mrr", "reason"], SortMultipleOptions::default().with_order_descending_multi([false, true, false]))
+            .unique_stable(Some(by_name(["key"], true, false)), UniqueKeepStrategy::First)
+            .select(cols_of(&["key", "reason"]));
+        Ok(net.join(reasons, [col("key")], [col("key")], in_order()))
     }
 
     /// Movement rows without dimensions, sorted by series and day.
@@ -499,7 +498,7 @@ impl MrrLedger {
             .drop(by_name(["day"], true, false));
         let key = cols_of(&["series"]);
         Ok(moves
-            .join(latest, key.clone(), key, JoinArgs::new(JoinType::Left))
+            .join(latest, key.clone(), key, in_order())
             .with_columns(d.columns.iter().map(|c| col(c.as_str()).fill_null(lit(NOT_SET))).collect::<Vec<_>>()))
     }
 
@@ -528,8 +527,10 @@ impl MrrLedger {
         version_columns.extend(cols_of(&d.columns));
         let mut move_columns = cols_of(&MOVEMENT);
         move_columns.extend(d.columns.iter().map(|c| lit(NULL).cast(DataType::String).alias(c.as_str())));
+        version_columns.push(packed(col("series"), col("day"), VERSION).alias("key"));
+        move_columns.push(packed(col("series"), col("day"), CHANGE).alias("key"));
         let merged = concat([versions.select(version_columns), moves.select(move_columns)], UnionArgs::default())?
-            .sort(["series", "day", "sequence"], SortMultipleOptions::default())
+            .sort(["key"], SortMultipleOptions::default())
             .with_columns(
                 d.columns
                     .iter()
@@ -572,6 +573,17 @@ impl MrrLedger {
     }
 }
 
+/// Orders within a day: a new version of the dimensions, and what changed the amount.
+const VERSION: i64 = 1;
+const CHANGE: i64 = 3;
+
+/// A left join that keeps the order of the left side.
+fn in_order() -> JoinArgs {
+    let mut args = JoinArgs::new(JoinType::Left);
+    args.maintain_order = MaintainOrderJoin::Left;
+    args
+}
+
 const MOVEMENT: [&str; 9] = ["series", "day", "sequence", "kind", "before", "delta", "after", "first_paid_on", "reason"];
 
 /// Before any date an export can hold: 0001-01-01.
@@ -603,7 +615,10 @@ impl Metric for MrrLedger {
         let moves = Self::movements(self.changes(&paid, &series)?);
         let moves = match &self.dimensions {
             None => moves,
-            Some(d) if self.transfers() => self.with_history(d, inputs, moves, &series)?,
+            Some(d) if self.transfers() => self
+                .with_history(d, inputs, moves, &series)?
+                .with_column((packed(col("series"), col("day"), 0) + col("sequence")).alias("key"))
+                .sort(["key"], SortMultipleOptions::default()),
             Some(d) => self.with_fixed(d, inputs, moves, &series)?,
         };
         let mut columns = vec![
@@ -620,10 +635,7 @@ impl Metric for MrrLedger {
         ];
         columns.extend(cols_of(self.dimension_names()));
         let key = cols_of(&["series"]);
-        Ok(moves
-            .join(series, key.clone(), key, JoinArgs::new(JoinType::Inner))
-            .sort(["series", "day", "sequence"], SortMultipleOptions::default())
-            .select(columns))
+        Ok(moves.join(series, key.clone(), key, in_order()).select(columns))
     }
 
     fn identities(&self, inputs: &Inputs, output: &LazyFrame) -> PolarsResult<Vec<Identity>> {

@@ -7,6 +7,7 @@ use serde::Deserialize;
 use crate::expr::bridge::{amount, bridge, on_grid};
 use crate::expr::calendar::Grain;
 use crate::expr::dims::{cols_of, int, sort_on, with_total};
+use crate::expr::key::packed;
 use crate::expr::money::float_to_units;
 use crate::expr::ratio::{ratio, reason};
 use crate::expr::steps::{ValueAt, first_of_series};
@@ -121,7 +122,8 @@ impl RevenueRetention {
         let count = |condition: Expr| when(condition).then(lit(1)).otherwise(lit(0)).cast(DataType::Int64);
         let points = concat([steps.clone().select(keyed(now)), steps.clone().select(keyed(then))], UnionArgs::default())?
             .filter(col("period").lt_eq(lit(self.view.last())))
-            .sort(["series", "period"], SortMultipleOptions::default().with_maintain_order(true))
+            .with_column(packed(col("series"), col("period"), 0).alias("key"))
+            .sort(["key"], SortMultipleOptions::default())
             .with_columns(filled)
             .filter(last_of_step)
             .with_columns([

@@ -283,9 +283,6 @@ fn help_of(error: &EngineError) -> Option<&'static str> {
         EngineError::Publish(error) if error.is_disk_full() => {
             Some("free space below the `root`; every published table is whole")
         }
-        EngineError::Publish(_) => {
-            Some("every published table is whole, old or new; the next run finishes what was begun")
-        }
         EngineError::Write { .. } => Some("the previous table was kept"),
         EngineError::Lock(_) | EngineError::Publish(_) | EngineError::Verify { .. } | EngineError::Query { .. } => None,
     }

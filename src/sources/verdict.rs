@@ -3,10 +3,10 @@
 use polars::prelude::*;
 
 use super::outcome::{Action, Attrition, LoadedSource, Reason, Sample, ViolationReport};
-use super::plan::{Reference, SourcePlan};
+use super::plan::{Deduplicate, Reference, SourcePlan};
 use super::sample::text;
 use super::scan::{CODE, FINE, ROW, code, first_rule};
-use crate::checks::{orphans, repeated, superseded};
+use crate::checks::{orphans, repeated, superseded, versions};
 use crate::spec::pipeline::OnViolation;
 
 /// A later version of the row is used. Greater than every rule.
@@ -46,8 +46,9 @@ impl<'a> Rows<'a> {
     /// Finds versions that others replace, then keys that repeat among the rest.
     pub(super) fn check_alone(&mut self) -> PolarsResult<()> {
         if let Some(deduplicate) = &self.plan.deduplicate {
-            let found = superseded(self.frame.clone().lazy(), &deduplicate.key, &deduplicate.order_by, ROW);
-            self.mark(found, SUPERSEDED, true)?;
+            let Deduplicate { key, order_by } = deduplicate;
+            let several = versions(self.frame.clone().lazy(), key, order_by, ROW).collect()?;
+            self.mark(superseded(several.lazy(), key, order_by, ROW), SUPERSEDED, true)?;
         }
         for (index, columns) in self.plan.unique.iter().enumerate() {
             let one_version =
@@ -206,7 +207,7 @@ fn exceeded(on_violation: &OnViolation, bad: &[Broken], read: u64) -> Option<Str
     let OnViolation::Quarantine(caps) = on_violation else { return None };
     let rows: u64 = bad.iter().map(|broken| broken.rows.len() as u64).sum();
     if let Some(most) = caps.max_rows.filter(|most| rows > *most) {
-        return Some(format!("{most} rows"));
+        return Some(format!("{most} row{}", if most == 1 { "" } else { "s" }));
     }
     let share = caps.max_share.filter(|share| {
         u128::from(rows) * 1_000_000 > u128::from(read) * u128::from(share.millionths().unsigned_abs())

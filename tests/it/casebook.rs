@@ -15,7 +15,7 @@ use tenure::engine::Status;
 use tenure::metrics::{MetricType, REGISTRY};
 use tenure::schema::{Column, ColumnType, TableSchema};
 
-use crate::support::{Grid, NULL, Ran, run, scaled};
+use crate::support::{Grid, NULL, Planned, Ran, plan, scaled};
 
 /// Headings of a page before its cases, in order.
 const HEADINGS: [&str; 7] =
@@ -248,8 +248,8 @@ impl Page {
     fn schemas(&self, metric: &MetricType) -> Vec<(String, TableSchema)> {
         let mut out = Vec::new();
         for case in &self.cases {
-            let ran = case.run().unwrap_or_else(|e| panic!("{}, `{}`: {e}", metric.name, case.title));
-            let tables = ran.plan.tables.into_iter().filter(|t| t.ty == metric.name);
+            let planned = case.plan().unwrap_or_else(|e| panic!("{}, `{}`: {e}", metric.name, case.title));
+            let tables = planned.plan.tables.into_iter().filter(|t| t.ty == metric.name);
             out.extend(tables.map(|t| (case.title.clone(), t.schema)));
         }
         out
@@ -351,8 +351,12 @@ impl Case {
         out
     }
 
+    fn plan(&self) -> Result<Planned, String> {
+        plan(&self.pipeline(), &self.given)
+    }
+
     fn run(&self) -> Result<Ran, String> {
-        run(&self.pipeline(), &self.given)
+        self.plan()?.run()
     }
 
     fn check(&self) -> Result<(), String> {

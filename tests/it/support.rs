@@ -85,11 +85,31 @@ impl Ran {
     }
 }
 
-/// Writes every source to its path beside the pipeline, resolves the pipeline and runs it.
+/// A pipeline that was resolved, beside its sources.
+pub struct Planned {
+    /// What is planned.
+    pub plan: RunPlan,
+    /// Keeps the sources until they were read.
+    folder: tempfile::TempDir,
+}
+
+impl Planned {
+    /// Runs the plan in this process.
+    ///
+    /// # Errors
+    /// What the engine said.
+    pub fn run(self) -> Result<Ran, String> {
+        let run = RunId { id: "case".to_owned(), started: jiff::Timestamp::UNIX_EPOCH };
+        let outcome = Local.run(&self.plan, &run, &Quiet::default()).map_err(|e| e.to_string())?;
+        Ok(Ran { plan: self.plan, outcome, _folder: self.folder })
+    }
+}
+
+/// Writes every source to its path beside the pipeline, and resolves the pipeline.
 ///
 /// # Errors
-/// What the pipeline file, the plan or the engine said.
-pub fn run(yaml: &str, sources: &BTreeMap<String, Grid>) -> Result<Ran, String> {
+/// What the pipeline file or the plan said.
+pub fn plan(yaml: &str, sources: &BTreeMap<String, Grid>) -> Result<Planned, String> {
     let folder = tempfile::tempdir().map_err(|e| e.to_string())?;
     let mut diags = Diagnostics::new("pipeline.yml", yaml);
     let Some(file) = read(yaml, &Overrides::default(), &mut diags) else {
@@ -113,9 +133,7 @@ pub fn run(yaml: &str, sources: &BTreeMap<String, Grid>) -> Result<Ran, String> 
     }
     let plan = plan.ok_or("no plan, and no reason")?;
     tenure::engine::lower::check_schemas(&plan).map_err(|(table, difference)| format!("`{table}` {difference}"))?;
-    let run = RunId { id: "case".to_owned(), started: jiff::Timestamp::UNIX_EPOCH };
-    let outcome = Local.run(&plan, &run, &Quiet::default()).map_err(|e| e.to_string())?;
-    Ok(Ran { plan, outcome, _folder: folder })
+    Ok(Planned { plan, folder })
 }
 
 /// Watches nothing.

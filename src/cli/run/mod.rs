@@ -26,15 +26,15 @@ pub(super) fn run(args: &RunArgs, io: &mut Io<'_>) -> io::Result<Exit> {
     if let Some(exit) = settle(args, voice, io)? {
         return Ok(exit);
     }
-    let prepared = prepare::read(&args.pipeline, io.world).and_then(|read| {
-        let threads = args.threads.or_else(|| read.threads());
-        if let Some(threads) = threads
-            && let Err(error) = process::limit_threads(io.world, threads)
-        {
-            tracing::debug!(%error, "could not start again with fewer threads");
-        }
-        read.prepare(&args.pipeline, threads)
-    });
+    let read = prepare::read(&args.pipeline, io.world);
+    let threads = args.threads.or_else(|| read.as_ref().ok().and_then(prepare::Read::threads));
+    if let Some(threads) = threads
+        && let Err(error) = process::limit_threads(io.world, threads)
+    {
+        let text = format!("queries use all cores: could not start again with {threads} threads: {error}");
+        voice.trouble(io.err, &Trouble::warning(&text))?;
+    }
+    let prepared = read.and_then(|read| read.prepare(&args.pipeline, threads));
     let prepared = match prepared {
         Ok(prepared) => prepared,
         Err(refused) => {

@@ -195,7 +195,7 @@ fn a_full_quarantine_is_a_rejection() {
     let column = ["n: {type: int, not_null: true}"];
     for (caps, exceeded) in [
         ("max_rows: 2", None),
-        ("max_rows: 1", Some("1 rows")),
+        ("max_rows: 1", Some("1 row")),
         ("max_share: 50%", None),
         ("max_share: 49%", Some("49% of the rows")),
     ] {

@@ -36,7 +36,7 @@ where
         cases: if told.cases == UNTOLD { cases } else { told.cases },
         rng_seed: if told.rng_seed == RngSeed::Random { RngSeed::Fixed(seed) } else { told.rng_seed },
         failure_persistence: None,
-        max_shrink_iters: 3_000,
+        max_shrink_time: 40_000,
         ..told
     };
     let outcome = TestRunner::new(config).run(&strategy, |case| holds(&case).map_err(TestCaseError::fail));
