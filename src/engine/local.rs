@@ -121,7 +121,7 @@ impl Run<'_> {
             let done = computed
                 .remove(&table.name)
                 .unwrap_or(Computed::Not(TableState::Skipped { reason: "not computed".to_owned() }));
-            outcome.tables.push(self.told(table, done, checks, &verified));
+            outcome.tables.push(Self::told(table, done, checks, &verified));
         }
         outcome.status = status(&outcome.tables);
         if self.watch.cancelled() {
@@ -262,7 +262,6 @@ impl Run<'_> {
     }
 
     fn told(
-        &self,
         table: &TablePlan,
         done: Computed,
         checks: Vec<CheckOutcome>,

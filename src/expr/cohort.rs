@@ -97,7 +97,7 @@ impl Cohorts {
     /// # Errors
     /// When Polars refuses to build the plan.
     pub fn cells(&self, ledger: &LazyFrame, births: Option<LazyFrame>) -> PolarsResult<Cells> {
-        let (states, bases) = self.states(ledger, births)?;
+        let (states, bases) = self.states(ledger, births);
         let changes = self.changes(states);
         let triangle = self.triangle(&changes, &bases)?;
         let mature = triangle.clone().filter(col("is_mature"));
@@ -114,7 +114,7 @@ impl Cohorts {
             &["currency"],
             true,
             lit(NULL).cast(cohort_type),
-        )?;
+        );
         let cells = if self.dimension.is_some() {
             self.spanning(
                 sums(mature, &["currency", "cohort", "period_offset"]),
@@ -122,7 +122,7 @@ impl Cohorts {
                 &["currency", "cohort"],
                 false,
                 col("cohort"),
-            )?
+            )
         } else {
             triangle.with_columns([
                 lit(false).alias("is_total"),
@@ -134,7 +134,7 @@ impl Cohorts {
     }
 
     /// State of each series at its points and the bases of each group: what `changes` and `triangle` need.
-    fn states(&self, ledger: &LazyFrame, births: Option<LazyFrame>) -> PolarsResult<(LazyFrame, LazyFrame)> {
+    fn states(&self, ledger: &LazyFrame, births: Option<LazyFrame>) -> (LazyFrame, LazyFrame) {
         let forward = |e: Expr| e.fill_null_with_strategy(FillNullStrategy::Forward(None));
         let at_entry = |name: &str| forward(when(first_of_series()).then(col(name)).otherwise(lit(NULL)));
         let cohort = match &self.dimension {
@@ -161,7 +161,7 @@ impl Cohorts {
                 .agg([len().cast(DataType::Int64).alias("size"), col("entry").sum().alias("revenue_base")]);
             let offset = col("period") - col("origin");
             let offset = when(offset.clone().lt(lit(1))).then(lit(1)).otherwise(offset);
-            return Ok((rows.with_column(offset.alias("k")), bases));
+            return (rows.with_column(offset.alias("k")), bases);
         };
         let born = births
             .select([
@@ -207,7 +207,7 @@ impl Cohorts {
             )
             .with_column(col("entry").fill_null(int(0)))
             .sort(["series", "effective_on", "sequence"], SortMultipleOptions::default());
-        Ok((rows, bases))
+        (rows, bases)
     }
 
     /// Changes of the three values per group and offset.
@@ -240,7 +240,7 @@ impl Cohorts {
         changed
             .filter(col("k").lt_eq(lit(self.horizon)))
             .group_by(cols_of(&["currency", "cohort", "origin", "k"]))
-            .agg(VALUES.map(|v| col(v).sum()).to_vec())
+            .agg(VALUES.map(|v| col(v).sum()))
     }
 
     /// Only the final departure of a customer counts; whoever comes back was there all the time.
@@ -300,21 +300,14 @@ impl Cohorts {
     }
 
     /// Sums over several entry periods, on the full range of offsets.
-    fn spanning(
-        &self,
-        sums: LazyFrame,
-        sizes: LazyFrame,
-        keys: &[&str],
-        is_total: bool,
-        cohort: Expr,
-    ) -> PolarsResult<LazyFrame> {
+    fn spanning(&self, sums: LazyFrame, sizes: LazyFrame, keys: &[&str], is_total: bool, cohort: Expr) -> LazyFrame {
         let offsets = int_ranges(int(0), int(i64::from(self.horizon) + 1), int(1), DataType::Int64);
         let mut on = keys.to_vec();
         on.push("period_offset");
         let mut left = JoinArgs::new(JoinType::Left);
         left.nulls_equal = true;
         let filled = ["customers", "gross", "net", "customers_base", "revenue_base"].map(|v| col(v).fill_null(int(0)));
-        Ok(sizes
+        sizes
             .with_column(offsets.alias("period_offset"))
             .explode(
                 by_name(["period_offset"], true, false),
@@ -327,7 +320,7 @@ impl Cohorts {
                 lit(is_total).alias("is_total"),
                 cohort.alias("cohort"),
                 lit(NULL).cast(DataType::Date).alias("period_start"),
-            ]))
+            ])
     }
 }
 

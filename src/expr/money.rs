@@ -41,7 +41,7 @@ fn round_half_even(floor: &Expr, rest: Expr, denominator: Expr) -> Expr {
 ///
 /// 1 for a currency with the largest exponent of the pipeline, 100 for JPY beside USD. NULL for a
 /// code that is not ISO 4217.
-pub fn rounding_unit(currency: Expr, scale: u8) -> Expr {
+pub fn rounding_unit(currency: &Expr, scale: u8) -> Expr {
     let mut unit = lit(NULL).cast(DataType::Int64);
     for exponent in [0u8, 2, 3, 4] {
         // A currency with more places than the scale holds was refused with its source.
@@ -97,7 +97,7 @@ mod tests {
         let out = df!("c" => ["USD", "JPY", "KWD", "XXQ"])
             .unwrap()
             .lazy()
-            .select([rounding_unit(col("c"), 6).alias("u")])
+            .select([rounding_unit(&col("c"), 6).alias("u")])
             .collect()
             .unwrap();
         let got: Vec<Option<i64>> = out.column("u").unwrap().i64().unwrap().iter().collect();

@@ -136,7 +136,8 @@ impl StepsOf<'_> {
             .unwrap_or_default()
             .with_columns([
                 (packed(col("series"), col("period"), 0) + col("order").cast(DataType::Int64)).alias("key"),
-                (col("effective_on").cast(DataType::Int32).cast(DataType::Int64) * int(4) + col("sequence")).alias("at"),
+                (col("effective_on").cast(DataType::Int32).cast(DataType::Int64) * int(4) + col("sequence"))
+                    .alias("at"),
             ])
             .sort(["key", "at"], SortMultipleOptions::default())
             .with_columns(fill)

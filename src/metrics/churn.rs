@@ -106,7 +106,7 @@ impl Churn {
     }
 
     /// Rows per reason: churned customers and revenue over the same base as the grand total.
-    fn by_reason(&self, map: &[(String, String, String)], steps: &LazyFrame, total: &LazyFrame) -> PolarsResult<LazyFrame> {
+    fn by_reason(map: &[(String, String, String)], steps: &LazyFrame, total: &LazyFrame) -> LazyFrame {
         let churned = steps
             .clone()
             .filter(col("after").eq(int(0)).and(col("before").gt(int(0))))
@@ -121,7 +121,7 @@ impl Churn {
             .agg([col("lost").sum(), len().cast(DataType::Int64).alias("customers")]);
         let key = cols_of(&["currency", "period"]);
         let none = || lit(NULL).cast(DataType::Int64);
-        Ok(total
+        total
             .clone()
             .join(churned, key.clone(), key, JoinArgs::new(JoinType::Inner))
             .with_columns([
@@ -132,7 +132,7 @@ impl Churn {
                 none().alias(amount("expansion")),
                 none().alias(amount("reactivation")),
             ])
-            .with_column(lit("reason").alias("breakdown")))
+            .with_column(lit("reason").alias("breakdown"))
     }
 
     fn rates(&self, rows: LazyFrame) -> LazyFrame {
@@ -217,7 +217,7 @@ impl Metric for Churn {
                 let extra = [text("reason_kind"), text("churn_reason"), lit(NULL).cast(DataType::Float64).alias("share_of_churned")];
                 let rows = rows.with_columns(extra);
                 let total = rows.clone().filter(col("is_total")).drop(by_name(["reason_kind", "churn_reason", "share_of_churned"], true, false));
-                let reasons = self.by_reason(map, &steps, &total)?;
+                let reasons = Self::by_reason(map, &steps, &total);
                 let schema: Vec<Expr> = cols_of(&self.raw_columns());
                 concat([rows.select(schema.clone()), reasons.select(schema)], UnionArgs::default())?
             }

@@ -388,7 +388,7 @@ impl MrrLedger {
 
     fn mrr(&self) -> Expr {
         let price = self.price();
-        let unit = rounding_unit(self.currency.clone(), self.scale);
+        let unit = rounding_unit(&self.currency, self.scale);
         div_half_even(price.exact * price.per_month, price.months * unit.clone()) * unit
     }
 
@@ -404,7 +404,7 @@ impl MrrLedger {
     }
 
     /// Customers and currencies that ever paid, numbered in the order of the ledger.
-    fn numbered(&self, paid: &LazyFrame) -> LazyFrame {
+    fn numbered(paid: &LazyFrame) -> LazyFrame {
         paid.clone()
             .select(cols_of(&["customer_id", "currency"]))
             .unique(None, UniqueKeepStrategy::Any)
@@ -611,7 +611,7 @@ impl Metric for MrrLedger {
 
     fn query(&self, inputs: &Inputs) -> PolarsResult<LazyFrame> {
         let paid = self.paid_intervals(inputs)?.filter(is_used());
-        let series = self.numbered(&paid);
+        let series = Self::numbered(&paid);
         let moves = Self::movements(self.changes(&paid, &series)?);
         let moves = match &self.dimensions {
             None => moves,

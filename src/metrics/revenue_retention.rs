@@ -171,7 +171,7 @@ impl RevenueRetention {
         let over_window = |kinds: &[&str]| -> PolarsResult<Expr> {
             let sum = kinds.iter().map(|k| col(amount(k))).reduce(|a, b| a + b).unwrap_or_else(|| int(0));
             let running = sum.cum_sum(false);
-            Ok((running.clone() - running.shift(lit(n)).fill_null(int(0))).over(group.clone())?)
+            (running.clone() - running.shift(lit(n)).fill_null(int(0))).over(group.clone())
         };
         let lost = over_window(&["contraction", "churned"])?;
         let gained = over_window(&["expansion"])?;

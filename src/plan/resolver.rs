@@ -131,7 +131,6 @@ impl<'a> Resolver<'a> {
     }
 
     /// As [`Resolver::column`] for a key that may be absent: `Some(None)` then, `None` after a mistake.
-    #[expect(clippy::option_option, reason = "absent and mistaken are different answers")]
     pub fn optional_column(
         &mut self,
         source: &SourceRef<'_>,

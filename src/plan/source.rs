@@ -46,7 +46,7 @@ pub fn money_scale<'a>(currency: Option<CurrencyCode>, sources: impl IntoIterato
     for column in sources.into_iter().flat_map(|source| source.columns.values()) {
         match (column.ty, &column.one_of, &column.currency) {
             (ColumnType::Currency, Some(codes), _) => {
-                codes.iter().for_each(|code| consider(crate::money::exponent(code)))
+                codes.iter().for_each(|code| consider(crate::money::exponent(code)));
             }
             (ColumnType::Currency, None, _) => consider(Some(2)),
             (ColumnType::Money, _, Some(code)) => consider(crate::money::exponent(code)),

@@ -83,7 +83,6 @@ impl Condition {
     }
 
     /// The condition as an expression over columns in which money is decimal, see [`seen`].
-    #[must_use]
     pub(super) fn expr(&self) -> Expr {
         self.expr.clone()
     }

@@ -78,7 +78,7 @@ pub fn describe(requests: &[SourceRequest]) -> Described {
             }
         }
     }
-    problems.sort_by(|(a, ..), (b, ..)| a.cmp(b));
+    problems.sort_by_key(|(index, ..)| *index);
     let named = |(index, path, fault): (usize, PathBuf, FileFault)| Problem {
         source_name: requests.get(index).map(|request| request.name.clone()).unwrap_or_default(),
         path,

@@ -69,9 +69,8 @@ impl SourceError {
     #[must_use]
     pub fn class(&self) -> SourceErrorClass {
         match self {
-            Self::Changed { .. } | Self::Corrupt { .. } => SourceErrorClass::Incomplete,
             Self::File(problem) if problem.fault.is_transient() => SourceErrorClass::Transient,
-            Self::File(_) => SourceErrorClass::Incomplete,
+            Self::Changed { .. } | Self::Corrupt { .. } | Self::File(_) => SourceErrorClass::Incomplete,
             Self::TooManyRows { .. } | Self::Engine { .. } => SourceErrorClass::Failed,
             Self::Cancelled => SourceErrorClass::Cancelled,
         }

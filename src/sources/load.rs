@@ -118,7 +118,7 @@ fn read<'a>(plan: &'a SourcePlan, columns: &[String]) -> Result<Rows<'a>, Source
         let error = polars_err!(ComputeError: "{counted} rows were read where the footers say {total}");
         return Err(engine(plan, error));
     }
-    Rows::new(plan, kept, dropped).map_err(|error| engine(plan, error))
+    Rows::new(plan, &kept, dropped).map_err(|error| engine(plan, error))
 }
 
 fn is_ascending(rows: &UInt32Chunked) -> bool {

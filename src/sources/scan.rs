@@ -32,7 +32,6 @@ pub(super) fn code(index: usize) -> u16 {
 /// The columns of a source in canonical types, and no row: what a query over it can be checked with.
 ///
 /// Columns that are not declared are left out.
-#[must_use]
 pub fn empty<S: AsRef<str>>(plan: &SourcePlan, columns: &[S]) -> LazyFrame {
     let fields = columns.iter().filter_map(|name| plan.column(name.as_ref()));
     let schema: Schema =

@@ -36,7 +36,7 @@ pub(super) struct Broken {
 }
 
 impl<'a> Rows<'a> {
-    pub(super) fn new(plan: &'a SourcePlan, frame: DataFrame, dropped: Vec<(Reason, u64)>) -> PolarsResult<Self> {
+    pub(super) fn new(plan: &'a SourcePlan, frame: &DataFrame, dropped: Vec<(Reason, u64)>) -> PolarsResult<Self> {
         let verdicts = frame.column(CODE)?.u16()?.into_no_null_iter().collect();
         let rows = frame.column(ROW)?.u32()?.into_no_null_iter().collect();
         let frame = frame.drop(CODE)?;

@@ -100,15 +100,13 @@ fn environment(root: &Node, overrides: &Overrides, diags: &mut Diagnostics) -> (
     let all = entry.and_then(|e| decode_at::<Environments>(&e.value, &Place::new("environments", e.key_span), diags));
     let Some(name) = &overrides.environment else { return (EnvironmentSpec::default(), None) };
     let known: Vec<&str> = all.as_ref().map(|a| a.0.names()).unwrap_or_default();
-    match all.as_ref().and_then(|a| a.0.get(name.as_str())) {
-        Some(spec) => (spec.clone(), Some(name.clone())),
-        None => {
-            if all.is_some() || entry.is_none() {
-                diags.unknown_environment(name, &known);
-            }
-            (EnvironmentSpec::default(), None)
-        }
+    if let Some(spec) = all.as_ref().and_then(|a| a.0.get(name.as_str())) {
+        return (spec.clone(), Some(name.clone()));
     }
+    if all.is_some() || entry.is_none() {
+        diags.unknown_environment(name, &known);
+    }
+    (EnvironmentSpec::default(), None)
 }
 
 fn sections(

@@ -233,6 +233,7 @@ pub enum ExtraColumns {
 }
 
 /// A column of a source.
+#[allow(clippy::struct_excessive_bools, reason = "each is a key of the file")]
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ColumnSpec {

@@ -524,7 +524,7 @@ fn blocks(page: &str) -> Vec<Block> {
                 out.push(Block::Item(std::mem::take(&mut text)));
             }
             Event::End(TagEnd::CodeBlock) => {
-                out.push(Block::Code(code.take().unwrap_or_default(), std::mem::take(&mut text)))
+                out.push(Block::Code(code.take().unwrap_or_default(), std::mem::take(&mut text)));
             }
             Event::End(TagEnd::TableCell) => row.push(std::mem::take(&mut text)),
             Event::End(TagEnd::TableHead) => grid.header = std::mem::take(&mut row),

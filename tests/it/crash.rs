@@ -92,7 +92,7 @@ fn a_killed_publish_is_whole_and_repaired() {
         let all: Vec<&str> = GROUP.iter().copied().chain([SINGLE]).collect();
         assert_eq!(seen(&root, &all), BTreeSet::from([new.clone()]), "{failpoint}: {}", stderr(&repaired));
         let staging = root.join("_tenure/staging");
-        let left = fs::read_dir(&staging).map(|d| d.count()).unwrap_or(0);
+        let left = fs::read_dir(&staging).map_or(0, Iterator::count);
         assert_eq!(left, 0, "{failpoint}: staging is not empty");
     }
     assert!(reached >= 10, "only {reached} failpoints were reached");

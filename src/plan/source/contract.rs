@@ -236,7 +236,7 @@ fn condition(here: Here<'_>, name: &str, sql: &str, path: &[&str], diags: &mut D
     match fault {
         ConditionFault::Invalid(reason) => diags.invalid_expression(at, &reason, None),
         ConditionFault::UnknownColumn(column) => {
-            diags.unknown_column(at, &column, Relation::Source(here.source), &here.declared())
+            diags.unknown_column(at, &column, Relation::Source(here.source), &here.declared());
         }
         ConditionFault::SeveralRows => {
             let help = "a condition sees one row; write totals and ranks as a table of `type: sql`";

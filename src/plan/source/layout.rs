@@ -17,7 +17,8 @@ use crate::spec::pipeline::{ExtraColumns, Parse};
 const NAMED: usize = 3;
 
 pub(super) fn resolve(here: Here<'_>, columns: &[ColumnPlan], diags: &mut Diagnostics) -> (Vec<FileInfo>, Vec<Layout>) {
-    let mut groups: IndexMap<(Arc<[FileColumn]>, Vec<&str>), Vec<&FileInfo>> = IndexMap::new();
+    type SameColumns<'a> = (Arc<[FileColumn]>, Vec<&'a str>);
+    let mut groups: IndexMap<SameColumns<'_>, Vec<&FileInfo>> = IndexMap::new();
     let partitioned = columns.iter().any(|column| column.hive);
     for file in &here.catalog.files {
         let keys = if partitioned { file.hive.iter().map(|(key, _)| key.as_str()).collect() } else { Vec::new() };

@@ -58,7 +58,7 @@ fn slowly(rows: &[Row]) -> (Vec<String>, u64) {
     for row in rows {
         let number = row.4.as_ref().and_then(|t| t.parse::<i64>().ok());
         let bad = (row.4.is_some() && number.is_none()) || row.2.is_some_and(|n| n < 0);
-        if row.3 == Some(true) || !row.2.is_some_and(|n| n < 7) || row.1 < 1 {
+        if row.3 == Some(true) || row.2.is_none_or(|n| n >= 7) || row.1 < 1 {
             left_out += 1;
         } else {
             kept.push((row, number, bad));

@@ -47,6 +47,7 @@ impl Bench {
     }
 
     /// Writes a file with Polars.
+    #[allow(clippy::needless_pass_by_value, reason = "frames are made in place")]
     pub(super) fn polars(&self, name: &str, frame: DataFrame) -> &Self {
         ParquetWriter::new(File::create(self.path(name)).unwrap()).finish(&mut frame.clone()).unwrap();
         self

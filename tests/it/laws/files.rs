@@ -94,7 +94,12 @@ fn sums(published: &Published, name: &str, grain: &[&str], except: &[&str]) -> B
             continue;
         }
         let key = pick(row, grain).iter().map(ToString::to_string).collect::<Vec<_>>().join(" ");
-        let additive = |(n, v): &(&String, &Value)| matches!(v, Value::Money(_) | Value::Int(_)) && !grain.contains(&n.as_str()) && !except.contains(&n.as_str());
+        // A reason stands beside the base of all customers, and only where somebody gave it.
+        let of_reason = row.get("breakdown") == Some(&Value::from("reason"));
+        let additive = |(name, value): &(&String, &Value)| {
+            let counted = matches!(value, Value::Money(_) | Value::Int(_)) && !(of_reason && name.starts_with("opening_"));
+            counted && !grain.contains(&name.as_str()) && !except.contains(&name.as_str())
+        };
         for (column, value) in row.iter().filter(additive) {
             out.insert(format!("{key} {column}"), value.money());
         }
