@@ -120,6 +120,7 @@ pub(super) fn of_error(error: &EngineError) -> Option<Exit> {
         EngineError::Publish(error) => Some(of_publish(error)),
         EngineError::Verify { source, .. } => Some(of_verify(source)),
         EngineError::Write { source, .. } => Some(of_io(source)),
+        EngineError::TornGroup { .. } => Some(Exit::Usage),
         EngineError::Query { .. } => Some(Exit::Failed),
     }
 }

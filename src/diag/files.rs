@@ -17,7 +17,7 @@ impl Diagnostics {
     /// The folder names of `file` spell no `key`; `known` are those that they spell.
     pub fn no_partition(&mut self, at: Span, key: &str, source: &str, file: &str, known: &[&str]) {
         let title = format!("source {}: no folder of {} is named like `{key}=..`", quote(source), quote(file));
-        let mut message = Diagnostic::error(Code::Partition, title).at(at);
+        let mut message = Diagnostic::error(Code::NoPartition, title).at(at);
         message.help.extend(did_you_mean(key, known, "the folders spell"));
         self.push(message.help("remove `hive` if the column is in the files"));
     }
@@ -30,7 +30,7 @@ impl Diagnostics {
             quote(file)
         );
         self.push(
-            Diagnostic::error(Code::Partition, title)
+            Diagnostic::error(Code::PartitionValue, title)
                 .at(at)
                 .help("declare the column `type: string`, or another type that fits every folder"),
         );
@@ -40,7 +40,7 @@ impl Diagnostics {
     pub fn partition_collision(&mut self, at: Span, column: &str, source: &str) {
         let title = format!("column {} of {} is spelled by the folders as well", quote(column), quote(source));
         self.push(
-            Diagnostic::error(Code::Partition, title)
+            Diagnostic::error(Code::PartitionCollision, title)
                 .at(at)
                 .help("add `hive: true` to it, since other columns are read from the folders"),
         );
@@ -48,16 +48,8 @@ impl Diagnostics {
 
     /// The files of `source` hold columns that are not declared; `severity` as `extra_columns` says.
     pub fn undeclared_columns(&mut self, at: Span, source: &str, columns: &[&str], severity: Severity) {
-        let title = format!(
-            "source {} holds {} that are not declared: {}",
-            quote(source),
-            plural(columns.len(), "column"),
-            quote_all(columns)
-        );
-        let message = match severity {
-            Severity::Error => Diagnostic::error(Code::UndeclaredColumns, title),
-            Severity::Warning => Diagnostic::warning(Code::UndeclaredColumns, title),
-        };
+        let title = format!("source {} holds undeclared columns: {}", quote(source), quote_all(columns));
+        let message = Diagnostic { severity, ..Diagnostic::error(Code::UndeclaredColumns, title) };
         self.push(message.at(at).help("declare them, or write `extra_columns: ignore`"));
     }
 }

@@ -337,3 +337,48 @@ fn messages_about_data() {
     help: `warn_after` expects at most 26h
     ");
 }
+
+#[test]
+fn messages_about_files() {
+    assert_snapshot!(told(|d, at| d.column_lacking(at("mrr"), "mrr", "customers", &["2024.parquet"], 3, 5)), @r"
+    error[T0221]: column `mrr` of `customers` is missing in 3 of 5 files
+     --> pipelines/growth.yml:6:7
+      |
+    6 |       mrr: {type: money}
+      |       ^^^
+      `2024.parquet` and 2 more
+    help: write `optional: true` if these rows have no value
+    ");
+    assert_snapshot!(told(|d, at| d.no_partition(at("mrr"), "mrr", "customers", "a/b.parquet", &[])), @r"
+    error[T0222]: source `customers`: no folder of `a/b.parquet` is named like `mrr=..`
+     --> pipelines/growth.yml:6:7
+      |
+    6 |       mrr: {type: money}
+      |       ^^^
+    help: remove `hive` if the column is in the files
+    ");
+    assert_snapshot!(told(|d, at| d.partition_value(at("mrr"), "year", "customers", "year=x/b.parquet", "x", "int")), @r"
+    error[T0223]: source `customers`: the folder `year=x` of `year=x/b.parquet` does not spell a value of type int
+     --> pipelines/growth.yml:6:7
+      |
+    6 |       mrr: {type: money}
+      |       ^^^
+    help: declare the column `type: string`, or another type that fits every folder
+    ");
+    assert_snapshot!(told(|d, at| d.partition_collision(at("mrr"), "mrr", "customers")), @r"
+    error[T0224]: column `mrr` of `customers` is spelled by the folders as well
+     --> pipelines/growth.yml:6:7
+      |
+    6 |       mrr: {type: money}
+      |       ^^^
+    help: add `hive: true` to it, since other columns are read from the folders
+    ");
+    assert_snapshot!(told(|d, at| d.undeclared_columns(at("customers"), "customers", &["email"], Severity::Warning)), @r"
+    warning[T0225]: source `customers` holds undeclared columns: `email`
+     --> pipelines/growth.yml:2:3
+      |
+    2 |   customers:
+      |   ^^^^^^^^^
+    help: declare them, or write `extra_columns: ignore`
+    ");
+}

@@ -27,9 +27,26 @@ impl crate::engine::Engine for Local {
         let holder = Holder::this_process(&run.id, run.started);
         let lock = root.lock(&holder, plan.publish.lock_wait, &|| watch.cancelled())?;
         let recovered = told(&lock.recover()?);
+        untorn(plan, &root)?;
         let mut outcome = RunOutcome { recovered, ..RunOutcome::default() };
         Run { plan, run, watch, lock: &lock }.go(&mut outcome)?;
         Ok(outcome)
+    }
+}
+
+/// Refuses a selection that would put tables of one day beside tables of another in one group.
+fn untorn(plan: &RunPlan, root: &Root) -> Result<(), EngineError> {
+    let together = &plan.publish.together;
+    let chosen = plan.tables.iter().filter(|t| t.published && together.contains(&t.name)).count();
+    if chosen == 0 || chosen == together.len() {
+        return Ok(());
+    }
+    // A version is named after the day it is as of.
+    match root.version_of(GROUP)? {
+        Some(held) if !held.starts_with(&plan.context.as_of.to_string()) => {
+            Err(EngineError::TornGroup { as_of: plan.context.as_of, held })
+        }
+        _ => Ok(()),
     }
 }
 

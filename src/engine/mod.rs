@@ -271,6 +271,14 @@ pub enum EngineError {
         /// What the system said.
         source: std::io::Error,
     },
+    /// A part of a group would be published beside tables of another day.
+    #[error("a part of the tables published together would be as of {as_of}, beside others of the version `{held}`")]
+    TornGroup {
+        /// Day of this run.
+        as_of: jiff::civil::Date,
+        /// Version that readers see.
+        held: String,
+    },
     /// The query engine failed outside of any one table.
     #[error("the query engine failed while {action}: {message}")]
     Query {

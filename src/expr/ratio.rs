@@ -20,18 +20,19 @@ const Z: f64 = 1.959_963_984_540_054;
 /// Journal of the American Statistical Association 22 (1927).
 pub fn wilson(hits: &Expr, n: &Expr) -> (Expr, Expr) {
     let n = n.clone().cast(DataType::Float64);
-    let share = hits.clone().cast(DataType::Float64) / n.clone();
+    let hits = hits.clone().cast(DataType::Float64);
+    let share = hits.clone() / n.clone();
     let z2 = Z * Z;
     let centre = share.clone() + lit(z2) / (lit(2.0) * n.clone());
     let spread =
         lit(Z) * (share.clone() * (lit(1.0) - share) / n.clone() + lit(z2) / (lit(4.0) * n.clone() * n.clone())).sqrt();
     let scale = lit(1.0) + lit(z2) / n.clone();
     let known = |bound: Expr| when(n.clone().eq(lit(0.0))).then(lit(NULL)).otherwise(bound);
-    // Rounding can push a bound a hair outside [0, 1].
+    // Exact at the ends, where rounding would leave a hair.
     let low = (centre.clone() - spread.clone()) / scale.clone();
     let high = (centre + spread) / scale;
-    let low = when(low.clone().lt(lit(0.0))).then(lit(0.0)).otherwise(low);
-    let high = when(high.clone().gt(lit(1.0))).then(lit(1.0)).otherwise(high);
+    let low = when(hits.clone().eq(lit(0.0))).then(lit(0.0)).otherwise(low);
+    let high = when(hits.eq(n.clone())).then(lit(1.0)).otherwise(high);
     (known(low), known(high))
 }
 

@@ -283,6 +283,7 @@ fn help_of(error: &EngineError) -> Option<&'static str> {
         EngineError::Publish(error) if error.is_disk_full() => {
             Some("free space below the `root`; every published table is whole")
         }
+        EngineError::TornGroup { .. } => Some("select the whole group, or give the `--as-of` of that version"),
         EngineError::Write { .. } => Some("the previous table was kept"),
         EngineError::Lock(_) | EngineError::Publish(_) | EngineError::Verify { .. } | EngineError::Query { .. } => None,
     }

@@ -92,12 +92,26 @@ fn a_selection_publishes_only_itself() {
 }
 
 #[test]
+fn a_part_of_a_group_never_stands_beside_another_day() {
+    let dir = tempfile::tempdir().unwrap();
+    expect_code(&nightly_into(dir.path(), &[]), 0);
+    let before = mart(dir.path());
+    let other_day = nightly_into(dir.path(), &["--select", "movements", "--as-of", "2026-05-31"]);
+    expect_code(&other_day, 2);
+    assert!(stderr(&other_day).contains("select the whole group"), "{}", stderr(&other_day));
+    assert!(before == mart(dir.path()));
+    expect_code(&nightly_into(dir.path(), &["--select", "movements"]), 0);
+    assert!(before == mart(dir.path()));
+}
+
+#[test]
 fn a_cutoff_is_the_last_day_that_is_over() {
     let dir = tempfile::tempdir().unwrap();
     // 03:30Z is still the evening of the 31st in New York, so the 30th is the last day that is over.
     let output = nightly_into(dir.path(), &["--select", "movements", "--cutoff", "2026-04-01T03:30:00+00:00"]);
     expect_code(&output, 0);
     assert_eq!(result(&output)["as_of"], "2026-03-30");
+    let dir = tempfile::tempdir().unwrap();
     let output = nightly_into(dir.path(), &["--select", "movements", "--cutoff", "2026-04-01T04:00:00Z"]);
     assert_eq!(result(&output)["as_of"], "2026-03-31");
 }

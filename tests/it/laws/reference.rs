@@ -97,10 +97,14 @@ impl Life {
         self.paying_days().take_while(|d| *d <= until).filter(|d| self.on(*d - 1.day()) == 0).last()
     }
 
-    /// The reason of the last day up to `until` on which the customer stopped paying.
-    pub fn last_churn_reason(&self, until: Date) -> Option<String> {
-        let stopped = days(FIRST, until).filter(|d| self.on(*d) == 0 && self.on(*d - 1.day()) > 0).last()?;
-        self.reasons.get(&stopped).cloned()
+    /// The last day up to `until` on which the customer stopped paying.
+    pub fn last_churn(&self, until: Date) -> Option<Date> {
+        days(FIRST, until).filter(|d| self.on(*d) == 0 && self.on(*d - 1.day()) > 0).last()
+    }
+
+    /// The reason given on a day on which the customer stopped paying.
+    pub fn reason_on(&self, day: Date) -> Option<&str> {
+        self.reasons.get(&day).map(String::as_str)
     }
 }
 

@@ -26,7 +26,7 @@ fn rows_of(book: &Book, life: &Life, with_attributes: bool) -> Vec<Row> {
     for day in days(FIRST, book.as_of) {
         let (before, after) = (life.on(day - 1.day()), life.on(day));
         let (was, is) = (life.attributes_on(day - 1.day()), life.attributes_on(day));
-        let mut push = |sequence: i64, kind: &str, before: i128, after: i128, reason: Option<String>, attributes: &[String; 2]| {
+        let mut push = |sequence: i64, kind: &str, before: i128, after: i128, reason: Option<&str>, attributes: &[String; 2]| {
             out.push(row! {
                 "customer_id" => life.customer.clone(),
                 "currency" => life.currency,
@@ -54,7 +54,7 @@ fn rows_of(book: &Book, life: &Life, with_attributes: bool) -> Vec<Row> {
             (b, a) if a > b => "expansion",
             _ => "contraction",
         };
-        let reason = if kind == "churn" { life.reasons.get(&day).cloned() } else { None };
+        let reason = if kind == "churn" { life.reason_on(day) } else { None };
         push(3, kind, before, after, reason, is);
     }
     out

@@ -79,11 +79,14 @@ fn of_life(book: &Book, look: Look<'_>, periods: &[Period], life: &Life) -> Vec<
         let now = look.instant(book, *period);
         let after = life.on(now);
         let ever = life.first_paid().is_some_and(|d| d <= then);
-        let group = if look.at_start || before > 0 {
-            look.group(life.attributes_on(period.start))
-        } else {
-            life.last_entry(now).map(|entry| look.group(life.attributes_on(entry))).unwrap_or_default()
+        // As of the period's start; who enters in it belongs where it enters, and who left before
+        // the start of a period that is valued there belongs where it left.
+        let stands = match (look.at_start, before, after) {
+            (false, 1.., _) | (true, _, 1..) => Some(period.start),
+            (false, ..) => life.last_entry(now),
+            (true, ..) => life.last_churn(now),
         };
+        let group = stands.map(|day| look.group(life.attributes_on(day))).unwrap_or_default();
         let kind = match (before, after) {
             (b, a) if a == b => None,
             (0, _) if ever => Some("reactivation"),
@@ -92,7 +95,8 @@ fn of_life(book: &Book, look: Look<'_>, periods: &[Period], life: &Life) -> Vec<
             (b, a) if a > b => Some("expansion"),
             _ => Some("contraction"),
         };
-        let reason = if kind == Some("churned") { life.last_churn_reason(now) } else { None };
+        let left = life.last_churn(now).filter(|_| kind == Some("churned"));
+        let reason = left.and_then(|day| life.reason_on(day)).map(str::to_owned);
         if before > 0 || after > 0 {
             let from = if before > 0 { from } else { group.clone() };
             out.push(Stay { currency: life.currency, period: number, before, after, from, group: group.clone(), kind, reason });
