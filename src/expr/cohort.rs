@@ -1,10 +1,11 @@
 //! The cohort triangle: what is left of each cohort at each offset, from the changes of its customers.
 
+use jiff::civil;
 use polars::prelude::*;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use crate::expr::calendar::Periods;
+use crate::expr::calendar::{Periods, date_lit};
 use crate::expr::dims::{cols_of, int};
 use crate::expr::steps::{first_of_series, series_number};
 
@@ -74,6 +75,8 @@ pub struct Births {
     pub date: String,
     /// Currency in which the customer is counted.
     pub currency: Expr,
+    /// Last day that counts: later dates are not known yet.
+    pub until: civil::Date,
 }
 
 /// The triangle and its margins. All counts and amounts are `Int64`.
@@ -163,13 +166,11 @@ impl Cohorts {
             let offset = when(offset.clone().lt(lit(1))).then(lit(1)).otherwise(offset);
             return (rows.with_column(offset.alias("k")), bases);
         };
-        let born = births
-            .select([
-                col(spec.customer.as_str()).alias("customer_id"),
-                spec.currency.clone().alias("currency"),
-                self.periods.index(col(spec.date.as_str())).alias("origin"),
-            ])
-            .filter(col("origin").lt_eq(lit(self.last)));
+        let born = births.filter(col(spec.date.as_str()).lt_eq(date_lit(spec.until))).select([
+            col(spec.customer.as_str()).alias("customer_id"),
+            spec.currency.clone().alias("currency"),
+            self.periods.index(col(spec.date.as_str())).alias("origin"),
+        ]);
         let key = cols_of(&["customer_id", "currency"]);
         let offset = col("period") - col("origin");
         let offset = when(offset.clone().lt(lit(0))).then(lit(0)).otherwise(offset);
@@ -245,6 +246,8 @@ impl Cohorts {
 
     /// Only the final departure of a customer counts; whoever comes back was there all the time.
     fn unbounded(&self, changed: LazyFrame) -> LazyFrame {
+        // A visit that no period's end sees is neither an arrival nor a departure.
+        let changed = changed.filter(col("customers").neq(int(0)));
         let last_row = col("series").neq_missing(col("series").shift(lit(-1)));
         let left = changed
             .clone()

@@ -37,6 +37,11 @@ pub fn previous(dimension: &str) -> String {
     format!("previous_{dimension}")
 }
 
+/// Name of a dimension's value where the customer last entered.
+fn entered(dimension: &str) -> String {
+    format!("entered_{dimension}")
+}
+
 /// Numbers the series (customer and currency) of a ledger sorted on its grain: 1, 2, 3, ...
 pub fn series_number() -> Expr {
     let changed = |name: &str| col(name).neq_missing(col(name).shift(lit(1)));
@@ -69,17 +74,26 @@ impl StepsOf<'_> {
             .neq_missing(col("series").shift(lit(-1)))
             .or(col("period").neq_missing(col("period").shift(lit(-1))));
         let same_series = || first_of_series().not();
-        let mut with_before =
-            vec![when(same_series()).then(col("after").shift(lit(1))).otherwise(int(0)).alias("before")];
         let mut moved = col("before").neq(col("after"));
-        if self.transfers {
-            for d in self.by {
-                let before = when(same_series()).then(col(d.as_str()).shift(lit(1))).otherwise(col(d.as_str()));
-                with_before.push(before.alias(previous(d)));
-                moved = moved.or(col("before").gt(int(0)).and(col(previous(d)).neq_missing(col(d.as_str()))));
-            }
+        let steps = steps.filter(col("period").lt_eq(lit(self.last))).filter(last_of_step);
+        let before = when(same_series()).then(col("after").shift(lit(1))).otherwise(int(0)).alias("before");
+        let steps = steps.with_column(before);
+        if !self.transfers {
+            return steps.filter(moved);
         }
-        steps.filter(col("period").lt_eq(lit(self.last))).filter(last_of_step).with_columns(with_before).filter(moved)
+        let mut of_period = Vec::new();
+        let mut of_previous = Vec::new();
+        for d in self.by {
+            // Who paid when the period began has the dimensions of its start, even after an absence
+            // within it; who enters in it has those of entry. At a period's start both are known.
+            let enters = col("before").eq(int(0)).and(lit(self.value_at == ValueAt::PeriodEnd));
+            of_period.push(when(enters).then(col(entered(d))).otherwise(col(d.as_str())).alias(d.as_str()));
+            let before = when(same_series()).then(col(d.as_str()).shift(lit(1))).otherwise(col(d.as_str()));
+            of_previous.push(before.alias(previous(d)));
+            moved = moved.or(col("before").gt(int(0)).and(col(previous(d)).neq_missing(col(d.as_str()))));
+        }
+        let entered_columns = by_name(self.by.iter().map(|d| entered(d)), true, false);
+        steps.with_columns(of_period).drop(entered_columns).with_columns(of_previous).filter(moved)
     }
 
     fn columns(&self, rest: Vec<Expr>) -> Vec<Expr> {
@@ -103,8 +117,10 @@ impl StepsOf<'_> {
             ValueAt::PeriodEnd => 1i32,
             ValueAt::PeriodStart => 0,
         };
-        let transfer_in = || col("kind").eq(lit("transfer_in"));
-        let transfer = || transfer_in().or(col("kind").eq(lit("transfer_out")));
+        let transfer = || col("kind").eq(lit("transfer_in")).or(col("kind").eq(lit("transfer_out")));
+        // An entry or the second half of a transfer: from here on the customer has these dimensions.
+        let begins = || col("mrr_before").eq(int(0));
+        let unknown = |name: String| lit(NULL).cast(DataType::String).alias(name);
         let mut value = vec![
             self.index(col("effective_on")).alias("period"),
             col("mrr_after").alias("after"),
@@ -113,10 +129,10 @@ impl StepsOf<'_> {
             col("effective_on"),
             col("sequence"),
         ];
-        // Only an entry sets the dimensions; other changes of value keep those of the period's start.
-        let entry = || col("mrr_before").eq(int(0));
-        value
-            .extend(self.by.iter().map(|d| when(entry()).then(col(d.as_str())).otherwise(lit(NULL)).alias(d.as_str())));
+        value.extend(self.by.iter().map(|d| unknown(d.clone())));
+        value.extend(
+            self.by.iter().map(|d| when(begins()).then(col(d.as_str())).otherwise(lit(NULL)).alias(entered(d))),
+        );
         let mut moved = vec![
             self.periods.index_on_or_after(col("effective_on")).alias("period"),
             lit(NULL).cast(DataType::Int64).alias("after"),
@@ -126,11 +142,12 @@ impl StepsOf<'_> {
             col("sequence"),
         ];
         moved.extend(cols_of(self.by));
+        moved.extend(self.by.iter().map(|d| unknown(entered(d))));
         let values = rows.clone().filter(transfer().not()).select(self.columns(value));
-        let moves = rows.filter(transfer_in()).select(self.columns(moved));
+        let moves = rows.filter(begins()).select(self.columns(moved));
         let forward = |name: &str| col(name).fill_null_with_strategy(FillNullStrategy::Forward(None));
         let mut fill = vec![forward("after")];
-        fill.extend(self.by.iter().map(|d| forward(d)));
+        fill.extend(self.by.iter().flat_map(|d| [forward(d), forward(&entered(d))]));
         // Both frames have the same columns, so the union cannot fail to build.
         concat([values, moves], UnionArgs::default())
             .unwrap_or_default()

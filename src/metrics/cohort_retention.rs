@@ -166,7 +166,7 @@ pub fn resolve(cx: &mut Resolver<'_>) -> Option<Box<dyn Metric>> {
                 Some(c) => cx.column(&source, "cohort.date.currency", c, &[ColumnType::Currency]).map(|c| col(c.as_str())),
                 None => Some(cx.reporting_currency("cohort.date")?),
             };
-            Some(Births { from: d.from.clone(), customer: customer?, date: date?, currency: currency? })
+            Some(Births { from: d.from.clone(), customer: customer?, date: date?, currency: currency?, until: view.as_of() })
         }
         _ => None,
     };

@@ -5,7 +5,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::expr::bridge::{amount, bridge, count};
-use crate::expr::calendar::Grain;
+use crate::expr::calendar::{Grain, date_lit};
 use crate::expr::cohort::{Cells, Cohorts};
 use crate::expr::dims::{cols_of, int, sort_on, with_total};
 use crate::expr::money::{div_half_even, float_to_units, share_of};
@@ -237,7 +237,8 @@ impl Ltv {
             Some(split) => columns.extend(split.iter().zip(by).map(|(c, d)| col(c.as_str()).alias(d.as_str()))),
             None => columns.extend(by.iter().map(|d| lit(NULL).cast(DataType::String).alias(d.as_str()))),
         }
-        let rows = inputs.get(&costs.from)?.select(columns);
+        let known = col(costs.month.as_str()).lt_eq(date_lit(self.view.as_of()));
+        let rows = inputs.get(&costs.from)?.filter(known).select(columns);
         let mut keys = cols_of(&["currency", "period"]);
         keys.extend(cols_of(by));
         let side = |is: Expr, lag: i32, name: &str, other: &str| {

@@ -4,7 +4,7 @@ use polars::prelude::*;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use crate::expr::bridge::{amount, bridge, on_grid};
+use crate::expr::bridge::{amount, bridge, count, on_grid};
 use crate::expr::calendar::Grain;
 use crate::expr::dims::{cols_of, int, sort_on, with_total};
 use crate::expr::key::packed;
@@ -110,17 +110,25 @@ impl RevenueRetention {
         let unknown = || lit(NULL).cast(DataType::Int64);
         // Both step functions in one list of changes: the amount now, and the amount a window ago.
         let mut now = vec![col("period"), col("after").alias("now"), when(first_of_series()).then(int(0)).otherwise(unknown()).alias("then")];
-        let mut then = vec![col("period") + lit(i32::try_from(window).unwrap_or(i32::MAX)), unknown().alias("now"), col("after").alias("then")];
-        // The dimensions are those of a window ago; before that nothing of the customer counts.
+        let window = i32::try_from(window).unwrap_or(i32::MAX);
+        let mut then = vec![col("period") + lit(window), unknown().alias("now"), col("after").alias("then")];
+        // The window begins with the month after the base, and the dimensions are those of its first
+        // day; before that nothing of the customer counts.
+        let mut stands = vec![col("period") + lit(window - 1), unknown().alias("now"), unknown().alias("then")];
         now.extend(by.iter().map(|d| when(first_of_series()).then(col(d.as_str())).otherwise(lit(NULL)).alias(d.as_str())));
-        then.extend(cols_of(by));
+        then.extend(by.iter().map(|d| lit(NULL).cast(DataType::String).alias(d.as_str())));
+        stands.extend(cols_of(by));
+        let mut changes = vec![steps.clone().select(keyed(now)), steps.clone().select(keyed(then))];
+        if self.view.transfers() {
+            changes.push(steps.clone().select(keyed(stands)));
+        }
         let forward = |name: &str| col(name).fill_null_with_strategy(FillNullStrategy::Forward(None));
         let mut filled = vec![forward("now"), forward("then")];
         filled.extend(by.iter().map(|d| forward(d)));
         let last_of_step = col("series").neq_missing(col("series").shift(lit(-1))).or(col("period").neq_missing(col("period").shift(lit(-1))));
         let based = || col("then").gt(int(0));
-        let count = |condition: Expr| when(condition).then(lit(1)).otherwise(lit(0)).cast(DataType::Int64);
-        let points = concat([steps.clone().select(keyed(now)), steps.clone().select(keyed(then))], UnionArgs::default())?
+        let one_if = |condition: Expr| when(condition).then(lit(1)).otherwise(lit(0)).cast(DataType::Int64);
+        let points = concat(changes, UnionArgs::default())?
             .filter(col("period").lt_eq(lit(self.view.last())))
             .with_column(packed(col("series"), col("period"), 0).alias("key"))
             .sort(["key"], SortMultipleOptions::default())
@@ -130,8 +138,8 @@ impl RevenueRetention {
                 col("then").alias("base"),
                 when(based()).then(col("now")).otherwise(int(0)).alias("net"),
                 when(col("now").lt(col("then"))).then(col("now")).otherwise(col("then")).alias("gross"),
-                count(based()).alias("base_customers"),
-                count(based().and(col("now").gt(int(0)))).alias("retained_customers"),
+                one_if(based()).alias("base_customers"),
+                one_if(based().and(col("now").gt(int(0)))).alias("retained_customers"),
             ]);
         let parts = self.contributions(points)?;
         let sums = with_total(&parts, &["currency", "period"], by, &SUMS)?;
@@ -239,7 +247,11 @@ impl Metric for RevenueRetention {
 
     fn query(&self, inputs: &Inputs) -> PolarsResult<LazyFrame> {
         let steps = self.view.steps(inputs)?;
-        let bridge = bridge(&steps, &self.view.of())?;
+        // Transfers happen at the start of a period: they belong to its base, as in `churn`.
+        let bridge = bridge(&steps, &self.view.of())?.with_columns([
+            (col("opening_mrr") + col(amount("transfer_in")) + col(amount("transfer_out"))).alias("opening_mrr"),
+            (col("opening_customers") + col(count("transfer_in")) - col(count("transfer_out"))).alias("opening_customers"),
+        ]);
         let schema = self.output();
         let names: Vec<&str> = schema.names().collect();
         let mut parts = Vec::new();

@@ -1,8 +1,17 @@
 //! Everything that is tested through the whole of `tenure`.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
+// The reference counts in small numbers, and is written to be read.
+#![allow(
+    clippy::cast_possible_truncation,
+    clippy::cast_possible_wrap,
+    clippy::cast_sign_loss,
+    clippy::cast_precision_loss,
+    clippy::match_same_arms
+)]
 
 mod casebook;
 mod crash;
+mod laws;
 mod nightly;
 mod process;
 mod support;

@@ -197,8 +197,20 @@ fn books_of(customers: impl Strategy<Value = Vec<Drafted>>) -> impl Strategy<Val
     (reading, customers, prop::collection::vec(cost(), 0..=20)).prop_map(|(reading, customers, costs)| {
         let (as_of, currencies, week_start, fiscal_start, factors, end_inclusive, numbered, dimensions) = reading;
         let customers = customers.into_iter().zip(1..).map(|(drafted, id)| drafted.settle(id, currencies)).collect();
-        let costs = costs.into_iter().map(|(cost, other)| Cost { currency: currencies[usize::from(other)], ..cost }).collect();
-        Book { as_of, currencies, week_start, fiscal_start, factors, end_inclusive, numbered, dimensions, customers, costs }
+        let costs =
+            costs.into_iter().map(|(cost, other)| Cost { currency: currencies[usize::from(other)], ..cost }).collect();
+        Book {
+            as_of,
+            currencies,
+            week_start,
+            fiscal_start,
+            factors,
+            end_inclusive,
+            numbered,
+            dimensions,
+            customers,
+            costs,
+        }
     })
 }
 
@@ -257,7 +269,8 @@ fn customer(most: usize) -> impl Strategy<Value = Drafted> {
         prop::collection::vec((place(), item(), prop::bool::weighted(0.12)), 1..=most),
     )
         .prop_map(|(signed_up, versions, items)| {
-            let mut versions: Vec<_> = versions.into_iter().map(|(from, s, c)| Version { from, values: [s, c] }).collect();
+            let mut versions: Vec<_> =
+                versions.into_iter().map(|(from, s, c)| Version { from, values: [s, c] }).collect();
             versions.sort_by_key(|v| v.from);
             versions.dedup_by_key(|v| v.from);
             Drafted { signed_up, versions, items }
@@ -325,7 +338,9 @@ impl Place {
             Self::With => item.shifted_to(before.start),
             Self::UpTo => Item { end: before.end, ..item },
             // Never more than is paid: a ledger refuses customers whose revenue is negative.
-            Self::Discount(share) if before.price > 0 => Item { price: -(before.price * share / 100), ..before.clone() },
+            Self::Discount(share) if before.price > 0 => {
+                Item { price: -(before.price * share / 100), ..before.clone() }
+            }
             Self::Discount(_) => item,
         }
     }

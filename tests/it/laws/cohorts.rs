@@ -2,13 +2,12 @@
 
 use std::collections::BTreeMap;
 
-
 use super::books::{Book, books};
 use super::law;
 use super::pipeline::{ledger, run};
+use super::reference::World;
 use super::reference::calendar::{GRAINS, Grain};
 use super::reference::cohorts::{GRAIN, Key, Triangle};
-use super::reference::World;
 use super::table::{Row, Value, compare, pick, shown};
 
 const MEASURES: [&str; 3] = ["customers", "gross_revenue", "net_revenue"];
@@ -52,7 +51,10 @@ fn triangles(key: Key, min_customers: i64) -> Vec<(String, Triangle)> {
     let kinds = [("on", false, false), ("ratchet", false, true), ("or_after", true, false)];
     let of = |grain: Grain| {
         kinds.map(|(kind, or_after, ratchet)| {
-            (format!("{}_{kind}", grain.name()), Triangle { grain, key, horizon: horizon(grain), or_after, ratchet, min_customers })
+            (
+                format!("{}_{kind}", grain.name()),
+                Triangle { grain, key, horizon: horizon(grain), or_after, ratchet, min_customers },
+            )
         })
     };
     GRAINS.into_iter().flat_map(of).collect()
@@ -63,7 +65,9 @@ fn equal_to_the_reference(book: &Book, key: Key, min_customers: i64) -> Result<(
     let text: String = triangles.iter().map(|(name, t)| table(name, *t, "long")).collect();
     let published = run(book, &format!("{}{text}", ledger(book)))?;
     let world = World::of(book);
-    triangles.iter().try_for_each(|(name, t)| compare(name, published.table(name), t.rows(&world, measures(*t)), &GRAIN))
+    triangles
+        .iter()
+        .try_for_each(|(name, t)| compare(name, published.table(name), t.rows(&world, measures(*t)), &GRAIN))
 }
 
 #[test]
@@ -84,7 +88,8 @@ fn cohorts_by_signup_are_what_their_customers_pay_later() {
 #[test]
 fn retention_begins_at_one_and_cohorts_are_all_customers() {
     law("begins_at_one", 48, books(), |book| {
-        let triangles: Vec<_> = triangles(Key::FirstPaid, 0).into_iter().chain([("segments_on".to_owned(), segments())]).collect();
+        let triangles: Vec<_> =
+            triangles(Key::FirstPaid, 0).into_iter().chain([("segments_on".to_owned(), segments())]).collect();
         let text: String = triangles.iter().map(|(name, t)| table(name, *t, "long")).collect();
         let published = run(book, &format!("{}{text}", ledger(book)))?;
         let world = World::of(book);
@@ -96,19 +101,29 @@ fn retention_begins_at_one_and_cohorts_are_all_customers() {
                 }
             }
             for row in rows.iter().filter(|r| r["is_mature"] == Value::Bool(false)) {
-                if row["rate"] != Value::Null || row["retained_customers"] != Value::Null || row["retained_mrr"] != Value::Null {
+                if row["rate"] != Value::Null
+                    || row["retained_customers"] != Value::Null
+                    || row["retained_mrr"] != Value::Null
+                {
                     return Err(format!("{name}: an immature cell has a value in {}", shown(row)));
                 }
             }
             for currency in world.currencies() {
-                let at_entry = |r: &&Row| pick(r, &["currency", "period_offset", "measure"]) == [currency.into(), 0.into(), "customers".into()];
+                let at_entry = |r: &&Row| {
+                    pick(r, &["currency", "period_offset", "measure"])
+                        == [currency.into(), 0.into(), "customers".into()]
+                };
                 let size = |total: bool| {
                     let rows = rows.iter().filter(at_entry).filter(|r| r["is_total"] == Value::Bool(total));
                     rows.map(|r| r["cohort_size"].money()).sum::<i128>()
                 };
                 let paid = world.lives.iter().filter(|l| l.currency == currency).count() as i128;
                 if size(false) != paid || size(true) != paid {
-                    return Err(format!("{name}: {paid} customers paid in {currency}, cohorts hold {}, all together {}", size(false), size(true)));
+                    return Err(format!(
+                        "{name}: {paid} customers paid in {currency}, cohorts hold {}, all together {}",
+                        size(false),
+                        size(true)
+                    ));
                 }
             }
         }
@@ -122,9 +137,14 @@ fn segments() -> Triangle {
 
 #[test]
 fn the_wide_layout_holds_the_rates_of_the_long_one() {
-    let strategy = (books(), proptest::sample::select(&MEASURES[..]), proptest::sample::select(&[Key::FirstPaid, Key::Segment, Key::SignedUp][..]));
+    let strategy = (
+        books(),
+        proptest::sample::select(&MEASURES[..]),
+        proptest::sample::select(&[Key::FirstPaid, Key::Segment, Key::SignedUp][..]),
+    );
     law("wide", 32, strategy, |(book, measure, key)| {
-        let triangle = Triangle { grain: Grain::Month, key: *key, horizon: 9, or_after: false, ratchet: false, min_customers: 0 };
+        let triangle =
+            Triangle { grain: Grain::Month, key: *key, horizon: 9, or_after: false, ratchet: false, min_customers: 0 };
         let one = |name: &str, layout: &str| table(name, triangle, layout).replace(&MEASURES.join(", "), measure);
         let published = run(book, &format!("{}{}{}", ledger(book), one("long", "long"), one("wide", "wide")))?;
         let mut expected: BTreeMap<String, Row> = BTreeMap::new();

@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use arrow::array::{ArrayRef, Date32Array, Int64Array, RecordBatch, StringArray, UInt64Array};
 use arrow::compute::take;
-use jiff::civil::{Date, date};
 use jiff::ToSpan;
+use jiff::civil::{Date, date};
 use parquet::arrow::ArrowWriter;
 use parquet::file::properties::WriterProperties;
 
@@ -30,16 +30,19 @@ pub const PLAIN: Layout = Layout { files: 1, shuffle: None, group: 1024 };
 /// Writes every source of a book below `folder`, each into a folder of its own.
 pub fn export(book: &Book, folder: &Path, layout: Layout) {
     let write = |name: &str, columns: Vec<(&str, ArrayRef)>| {
-        let whole = RecordBatch::try_from_iter_with_nullable(columns.into_iter().map(|(n, c)| (n, c, true))).expect("equal lengths");
+        let whole = RecordBatch::try_from_iter_with_nullable(columns.into_iter().map(|(n, c)| (n, c, true)))
+            .expect("equal lengths");
         let folder = folder.join(name);
         create_dir_all(&folder).expect("a folder");
         for (i, rows) in layout.parts(whole.num_rows()).into_iter().enumerate() {
             let rows = UInt64Array::from(rows);
-            let part: Vec<ArrayRef> = whole.columns().iter().map(|c| take(c, &rows, None).expect("rows that exist")).collect();
+            let part: Vec<ArrayRef> =
+                whole.columns().iter().map(|c| take(c, &rows, None).expect("rows that exist")).collect();
             let part = RecordBatch::try_new(whole.schema(), part).expect("the same columns");
             let properties = WriterProperties::builder().set_max_row_group_row_count(Some(layout.group)).build();
             let file = File::create(folder.join(format!("part-{i}.parquet"))).expect("a new file");
-            let mut writer = ArrowWriter::try_new(file, part.schema(), Some(properties)).expect("columns that Parquet has");
+            let mut writer =
+                ArrowWriter::try_new(file, part.schema(), Some(properties)).expect("columns that Parquet has");
             writer.write(&part).expect("room on the disk");
             writer.close().expect("room on the disk");
         }

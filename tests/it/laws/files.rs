@@ -20,13 +20,21 @@ fn same_files(a: &Published, b: &Published) -> Result<(), String> {
         }
         let (left, right) = (&a.table(name).rows, &b.table(name).rows);
         let differ = left.iter().zip(right).find(|(l, r)| l != r);
-        return Err(format!("the files of `{name}` differ: {} and {} rows, first difference {differ:?}", left.len(), right.len()));
+        return Err(format!(
+            "the files of `{name}` differ: {} and {} rows, first difference {differ:?}",
+            left.len(),
+            right.len()
+        ));
     }
     Ok(())
 }
 
 fn layouts() -> impl Strategy<Value = Layout> {
-    (1..6usize, prop::option::weighted(0.8, any::<u64>()), 1..9usize).prop_map(|(files, shuffle, group)| Layout { files, shuffle, group })
+    (1..6usize, prop::option::weighted(0.8, any::<u64>()), 1..9usize).prop_map(|(files, shuffle, group)| Layout {
+        files,
+        shuffle,
+        group,
+    })
 }
 
 #[test]
@@ -81,7 +89,11 @@ fn two_halves_of_the_customers_add_up_to_the_whole() {
             let keys = ["customer_id", "currency", "effective_on", "sequence"];
             keys.iter().map(|k| a[*k].order(&b[*k])).find(|o| o.is_ne()).unwrap_or(std::cmp::Ordering::Equal)
         });
-        if rows.into_iter().eq(&whole.table("ledger").rows) { Ok(()) } else { Err("the ledgers of both halves are not that of the whole".to_owned()) }
+        if rows.into_iter().eq(&whole.table("ledger").rows) {
+            Ok(())
+        } else {
+            Err("the ledgers of both halves are not that of the whole".to_owned())
+        }
     });
 }
 
@@ -97,7 +109,8 @@ fn sums(published: &Published, name: &str, grain: &[&str], except: &[&str]) -> B
         // A reason stands beside the base of all customers, and only where somebody gave it.
         let of_reason = row.get("breakdown") == Some(&Value::from("reason"));
         let additive = |(name, value): &(&String, &Value)| {
-            let counted = matches!(value, Value::Money(_) | Value::Int(_)) && !(of_reason && name.starts_with("opening_"));
+            let counted =
+                matches!(value, Value::Money(_) | Value::Int(_)) && !(of_reason && name.starts_with("opening_"));
             counted && !grain.contains(&name.as_str()) && !except.contains(&name.as_str())
         };
         for (column, value) in row.iter().filter(additive) {
@@ -111,7 +124,8 @@ fn sums(published: &Published, name: &str, grain: &[&str], except: &[&str]) -> B
 fn what_comes_after_as_of_changes_nothing() {
     let strategy = (books(), prop::collection::vec(prop::option::weighted(0.7, 1..80i64), 1..12));
     law("after_as_of", 64, strategy, |(book, changes)| {
-        let (now, later) = (run(book, &every_table(book))?, run(&with_another_future(book, changes), &every_table(book))?);
+        let (now, later) =
+            (run(book, &every_table(book))?, run(&with_another_future(book, changes), &every_table(book))?);
         same_files(&now, &later)?;
         nothing_is_dated_later(book, &now)
     });

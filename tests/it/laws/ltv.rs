@@ -14,7 +14,12 @@ const RETENTION: &[&str] = &["support"];
 const BY: &[&str] = &["segment"];
 
 fn terms() -> impl Strategy<Value = Terms> {
-    let costs = (0..3i64, any::<bool>()).prop_map(|(lag, split)| Costs { acquisition: ACQUISITION, retention: RETENTION, lag, split });
+    let costs = (0..3i64, any::<bool>()).prop_map(|(lag, split)| Costs {
+        acquisition: ACQUISITION,
+        retention: RETENTION,
+        lag,
+        split,
+    });
     (1..=100i128, 1..=6usize, any::<bool>(), 0..4i64, prop::option::weighted(0.7, costs), any::<bool>()).prop_map(
         |(margin, months, revenue, min_events, costs, by)| Terms {
             by: if by { BY } else { &[] },
@@ -65,7 +70,9 @@ fn lifetime_value_is_margin_over_trailing_churn() {
 #[test]
 fn historic_value_is_the_margin_a_cohort_has_earned() {
     law("value", 64, (books(), 1..=100i128, 1..26usize), |(book, margin, horizon)| {
-        let text = format!("  value: {{type: ltv, from: ledger, view: cohorts, gross_margin: {margin}%, horizon: {horizon}}}\n");
+        let text = format!(
+            "  value: {{type: ltv, from: ledger, view: cohorts, gross_margin: {margin}%, horizon: {horizon}}}\n"
+        );
         let published = run(book, &format!("{}{text}", ledger(book)))?;
         compare("value", published.table("value"), cohorts(&World::of(book), *margin, *horizon), &COHORTS_GRAIN)
     });

@@ -7,7 +7,7 @@ use std::fs::{self, File};
 use std::path::Path;
 
 use arrow::array::{Array, AsArray};
-use arrow::datatypes::{DataType, Date32Type, Decimal128Type, Decimal64Type, Float64Type, Int64Type};
+use arrow::datatypes::{DataType, Date32Type, Decimal64Type, Decimal128Type, Float64Type, Int64Type};
 use jiff::civil::date;
 use jiff::{Timestamp, ToSpan};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
@@ -72,7 +72,11 @@ fn outcome(text: &str, folder: &Path) -> Result<RunOutcome, String> {
     let requests: Vec<_> = file
         .sources
         .iter()
-        .map(|(name, source)| SourceRequest { name: name.to_string(), path: folder.join(source.path.as_str()), optional: false })
+        .map(|(name, source)| SourceRequest {
+            name: name.to_string(),
+            path: folder.join(source.path.as_str()),
+            optional: false,
+        })
         .collect();
     let described = describe(&requests);
     if !described.problems.0.is_empty() {
@@ -102,17 +106,36 @@ fn sound(outcome: &RunOutcome) -> Result<(), String> {
             let _ = writeln!(text, "table `{}` failed: {message}", table.name);
         }
         for check in table.checks.iter().filter(|c| c.broken > 0) {
-            let _ = writeln!(text, "table `{}` breaks `{}`: {} rows, {:?}", table.name, check.name, check.broken, check.samples);
+            let _ = writeln!(
+                text,
+                "table `{}` breaks `{}`: {} rows, {:?}",
+                table.name, check.name, check.broken, check.samples
+            );
         }
     }
-    if outcome.status == Status::Succeeded && text.is_empty() { Ok(()) } else { Err(format!("{:?}\n{text}", outcome.status)) }
+    if outcome.status == Status::Succeeded && text.is_empty() {
+        Ok(())
+    } else {
+        Err(format!("{:?}\n{text}", outcome.status))
+    }
 }
 
 /// The pipeline file: what the book says about itself, the sources that `tables` names, and `tables`.
 pub fn pipeline(book: &Book, tables: &str) -> String {
     const WEEKDAYS: [&str; 7] = ["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"];
     const MONTHS: [&str; 12] = [
-        "january", "february", "march", "april", "may", "june", "july", "august", "september", "october", "november", "december",
+        "january",
+        "february",
+        "march",
+        "april",
+        "may",
+        "june",
+        "july",
+        "august",
+        "september",
+        "october",
+        "november",
+        "december",
     ];
     let id = if book.numbered { "int" } else { "string" };
     let [reporting, other] = book.currencies;
@@ -132,17 +155,27 @@ pub fn pipeline(book: &Book, tables: &str) -> String {
                  every_count: {{type: int}}, reason: {{type: string}}"
             ),
         ),
-        ("snapshots", format!("customer_id: {{type: {id}}}, month: {{type: date}}, mrr: {money}, currency: {currency}")),
+        (
+            "snapshots",
+            format!("customer_id: {{type: {id}}}, month: {{type: date}}, mrr: {money}, currency: {currency}"),
+        ),
         (
             "customers",
             format!(
                 "customer_id: {{type: {id}, unique: true}}, signed_up_on: {{type: date}}, segment: {{type: string}}, country: {{type: string}}"
             ),
         ),
-        ("versions", format!("customer_id: {{type: {id}}}, valid_from: {{type: date}}, segment: {{type: string}}, country: {{type: string}}")),
+        (
+            "versions",
+            format!(
+                "customer_id: {{type: {id}}}, valid_from: {{type: date}}, segment: {{type: string}}, country: {{type: string}}"
+            ),
+        ),
         (
             "costs",
-            format!("spent_on: {{type: date}}, category: {{type: string}}, amount: {money}, currency: {currency}, segment: {{type: string}}"),
+            format!(
+                "spent_on: {{type: date}}, category: {{type: string}}, amount: {money}, currency: {currency}, segment: {{type: string}}"
+            ),
         ),
     ];
     for (name, columns) in sources {
@@ -168,7 +201,8 @@ pub fn ledger(book: &Book) -> String {
 /// The ledger of a book without attributes.
 pub fn plain_ledger(name: &str, book: &Book) -> String {
     let inclusive = if book.end_inclusive { "    end_inclusive: true\n" } else { "" };
-    let factors = if book.factors == "standard" { String::new() } else { format!("    interval_factors: {}\n", book.factors) };
+    let factors =
+        if book.factors == "standard" { String::new() } else { format!("    interval_factors: {}\n", book.factors) };
     format!(
         "  {name}:\n    type: mrr_ledger\n    from: items\n    customer: customer_id\n    start: started_on\n    end: ended_on\n{inclusive}    \
          trial_end: trial_end\n    amount: {{price: price, quantity: quantity, interval: every, count: every_count}}\n{factors}    reason: reason\n"
@@ -218,7 +252,9 @@ fn value(column: &dyn Array, row: usize) -> Value {
         DataType::Utf8 => Value::Text(column.as_string::<i32>().value(row).to_owned()),
         DataType::LargeUtf8 => Value::Text(column.as_string::<i64>().value(row).to_owned()),
         DataType::Utf8View => Value::Text(column.as_string_view().value(row).to_owned()),
-        DataType::Date32 => Value::Date(date(1970, 1, 1) + i64::from(column.as_primitive::<Date32Type>().value(row)).days()),
+        DataType::Date32 => {
+            Value::Date(date(1970, 1, 1) + i64::from(column.as_primitive::<Date32Type>().value(row)).days())
+        }
         DataType::Decimal64(..) => Value::Money(i128::from(column.as_primitive::<Decimal64Type>().value(row))),
         DataType::Decimal128(..) => Value::Money(column.as_primitive::<Decimal128Type>().value(row)),
         other => panic!("no value of type {other}"),

@@ -130,7 +130,8 @@ fn lives(book: &Book) -> Vec<Life> {
 
 fn life(book: &Book, customer: &Customer, currency: &'static str) -> Life {
     let items: Vec<&Item> = customer.items.iter().filter(|i| i.currency == currency).collect();
-    let daily = days(FIRST, book.as_of).map(|d| items.iter().filter(|i| pays_on(i, d)).map(|i| money::monthly(book, i)).sum());
+    let daily =
+        days(FIRST, book.as_of).map(|d| items.iter().filter(|i| pays_on(i, d)).map(|i| money::monthly(book, i)).sum());
     let attributes = days(FIRST, book.as_of).map(|d| attributes(book, customer, d));
     let reasons = days(FIRST, book.as_of).filter_map(|d| Some((d, reason(book, &items, d)?.to_owned())));
     Life {
@@ -150,7 +151,8 @@ fn pays_on(item: &Item, day: Date) -> bool {
 /// The reason that belongs to a day: of what ended on it after being paid for, the largest speaks.
 fn reason(book: &Book, items: &[&Item], day: Date) -> Option<&'static str> {
     let paid_until = |i: &&&Item| i.end == Some(day) && pays_on(i, day - 1.day()) && money::monthly(book, i) != 0;
-    let mut given: Vec<_> = items.iter().filter(paid_until).filter_map(|i| Some((-money::monthly(book, i), i.reason?))).collect();
+    let mut given: Vec<_> =
+        items.iter().filter(paid_until).filter_map(|i| Some((-money::monthly(book, i), i.reason?))).collect();
     given.sort_unstable();
     given.first().map(|(_, reason)| *reason)
 }

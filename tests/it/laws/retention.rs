@@ -15,7 +15,9 @@ fn grain() -> Vec<&'static str> {
 }
 
 fn tables(methods: &str) -> String {
-    format!("  retention: {{type: revenue_retention, from: ledger, windows: [1, 3, 7, 12], methods: [{methods}], by: [segment]}}\n")
+    format!(
+        "  retention: {{type: revenue_retention, from: ledger, windows: [1, 3, 7, 12], methods: [{methods}], by: [segment]}}\n"
+    )
 }
 
 #[test]
@@ -59,7 +61,9 @@ fn gross_is_at_most_one_and_at_most_net_and_segments_sum_to_the_total() {
 
 fn sums_to(rows: &[Row], total: &Row) -> Result<(), String> {
     let key = |row| pick(row, &["period_start", "window_months", "currency"]);
-    for column in ["base_customers", "retained_customers", "nrr_numerator", "nrr_denominator", "grr_numerator", "grr_denominator"] {
+    for column in
+        ["base_customers", "retained_customers", "nrr_numerator", "nrr_denominator", "grr_numerator", "grr_denominator"]
+    {
         let parts = rows.iter().filter(|r| key(r) == key(total) && r["is_total"] == Value::Bool(false));
         if parts.map(|r| r[column].money()).sum::<i128>() != total[column].money() {
             return Err(format!("{column}: the segments do not sum to {}", shown(total)));
@@ -79,11 +83,21 @@ fn over_one_month_all_methods_agree_with_each_other_and_with_churn() {
             let kept = |rate: &str| churn[rate].float().map(|r| 1.0 - r);
             let expected = [kept("net_revenue_churn_rate"), kept("gross_revenue_churn_rate")];
             for method in ["cohort", "flow", "chained"] {
-                let row = published.table("retention").rows.iter().find(|r| line(r) == line(churn) && r["method"] == Value::from(method));
+                let row = published
+                    .table("retention")
+                    .rows
+                    .iter()
+                    .find(|r| line(r) == line(churn) && r["method"] == Value::from(method));
                 let found = row.map_or([None, None], |r| [r["nrr"].float(), r["grr"].float()]);
-                let same = |(a, b): (&Option<f64>, &Option<f64>)| a.is_some() == b.is_some() && a.zip(*b).is_none_or(|(a, b)| close(a, b));
+                let same = |(a, b): (&Option<f64>, &Option<f64>)| {
+                    a.is_some() == b.is_some() && a.zip(*b).is_none_or(|(a, b)| close(a, b))
+                };
                 if !found.iter().zip(&expected).all(same) {
-                    return Err(format!("{method}: {found:?} in {}\nis not what churn leaves: {expected:?} in {}", row.map_or_else(String::new, shown), shown(churn)));
+                    return Err(format!(
+                        "{method}: {found:?} in {}\nis not what churn leaves: {expected:?} in {}",
+                        row.map_or_else(String::new, shown),
+                        shown(churn)
+                    ));
                 }
             }
         }

@@ -79,10 +79,20 @@ fn monthly(book: &Book) -> Book {
     let mut book = book.clone();
     let month = |item: &Item| {
         let start = item.start.first_of_month();
-        Item { start, end: Some(start + 1.month()), trial_end: None, quantity: 1, every: "month", count: 1, reason: None, ..item.clone() }
+        Item {
+            start,
+            end: Some(start + 1.month()),
+            trial_end: None,
+            quantity: 1,
+            every: "month",
+            count: 1,
+            reason: None,
+            ..item.clone()
+        }
     };
     for customer in &mut book.customers {
-        let runs = |i: &Item| (0..3).map(|n| Item { start: i.start + i64::from(n).months(), ..i.clone() }).collect::<Vec<_>>();
+        let runs =
+            |i: &Item| (0..3).map(|n| Item { start: i.start + i64::from(n).months(), ..i.clone() }).collect::<Vec<_>>();
         customer.items = customer.items.iter().flat_map(runs).map(|i| month(&i)).collect();
     }
     for customer in book.customers.iter_mut().take(1) {
@@ -101,7 +111,11 @@ fn movements_are_what_customers_did_between_two_instants() {
     law("movements", 48, books(), |book| {
         let mut text = ledger(book);
         for (name, look) in looks() {
-            text.push_str(&format!("  {name}: {{type: mrr_movements, quick_ratio_with_reactivation: {}, {}}}\n", look.at_start, keys(look)));
+            text.push_str(&format!(
+                "  {name}: {{type: mrr_movements, quick_ratio_with_reactivation: {}, {}}}\n",
+                look.at_start,
+                keys(look)
+            ));
         }
         let published = run(book, &text)?;
         let world = World::of(book);
@@ -127,9 +141,12 @@ fn closes(published: &Published, name: &str, look: Look<'static>) -> Result<(), 
     let rows = &published.table(name).rows;
     let line = |row| pick(row, &[&["currency", "is_total"], look.by].concat());
     for row in rows {
-        let sum = |kinds: &[&str], unit: &str| -> i128 { kinds.iter().map(|k| row[&format!("{k}_{unit}")].money()).sum() };
-        let customers = sum(&["new", "reactivation", "transfer_in"], "customers") - sum(&["churned", "transfer_out"], "customers");
-        let before = rows.iter().rev().find(|r| line(r) == line(row) && r["period_start"].order(&row["period_start"]).is_lt());
+        let sum =
+            |kinds: &[&str], unit: &str| -> i128 { kinds.iter().map(|k| row[&format!("{k}_{unit}")].money()).sum() };
+        let customers =
+            sum(&["new", "reactivation", "transfer_in"], "customers") - sum(&["churned", "transfer_out"], "customers");
+        let before =
+            rows.iter().rev().find(|r| line(r) == line(row) && r["period_start"].order(&row["period_start"]).is_lt());
         let mut wrong = Vec::new();
         for (unit, net) in [("mrr", sum(&KINDS, "mrr")), ("customers", customers)] {
             let value = |what: &str| row[&format!("{what}_{unit}")].money();
@@ -139,11 +156,16 @@ fn closes(published: &Published, name: &str, look: Look<'static>) -> Result<(), 
             if value("opening") != before.map_or(0, |b| b[&format!("closing_{unit}")].money()) {
                 wrong.push(format!("{unit}: the opening is not the closing before"));
             }
-            if value("closing") < 0 || (unit == "customers" && KINDS.iter().any(|k| row[&format!("{k}_customers")].money() < 0)) {
+            if value("closing") < 0
+                || (unit == "customers" && KINDS.iter().any(|k| row[&format!("{k}_customers")].money() < 0))
+            {
                 wrong.push(format!("{unit}: less than nobody"));
             }
             if !look.by.is_empty() && row["is_total"] == Value::Bool(true) {
-                let part = |r: &&super::table::Row| pick(r, &["period_start", "currency"]) == pick(row, &["period_start", "currency"]) && r["is_total"] == Value::Bool(false);
+                let part = |r: &&super::table::Row| {
+                    pick(r, &["period_start", "currency"]) == pick(row, &["period_start", "currency"])
+                        && r["is_total"] == Value::Bool(false)
+                };
                 for column in row.keys().filter(|c| c.ends_with(&format!("_{unit}"))) {
                     if rows.iter().filter(part).map(|r| r[column].money()).sum::<i128>() != row[column].money() {
                         wrong.push(format!("{column}: the segments do not sum to the total"));
@@ -158,7 +180,8 @@ fn closes(published: &Published, name: &str, look: Look<'static>) -> Result<(), 
     Ok(())
 }
 
-const REASONS: &str = "{map: {voluntary: {too_expensive: [price], competitor: [competitor]}, involuntary: {payment: [card_failed]}}}";
+const REASONS: &str =
+    "{map: {voluntary: {too_expensive: [price], competitor: [competitor]}, involuntary: {payment: [card_failed]}}}";
 
 #[test]
 fn churn_is_who_paid_at_the_start_and_does_not_at_the_end() {
@@ -166,7 +189,11 @@ fn churn_is_who_paid_at_the_start_and_does_not_at_the_end() {
         let mut text = ledger(book);
         for (name, look) in looks() {
             let reasons = if look.grain == Grain::Day { String::new() } else { format!(", reasons: {REASONS}") };
-            text.push_str(&format!("  {name}: {{type: churn, reactivation_in_net: {}{reasons}, {}}}\n", look.at_start, keys(look)));
+            text.push_str(&format!(
+                "  {name}: {{type: churn, reactivation_in_net: {}{reasons}, {}}}\n",
+                look.at_start,
+                keys(look)
+            ));
         }
         let published = run(book, &text)?;
         let world = World::of(book);

@@ -179,11 +179,19 @@ pub fn compare(name: &str, published: &Table, mut expected: Vec<Row>, grain: &[&
     loop {
         match (left.next(), right.next()) {
             (None, None) => return Ok(()),
-            (Some(row), None) => return Err(format!("{name}: published row that the reference does not have: {}", shown(row))),
-            (None, Some(row)) => return Err(format!("{name}: row of the reference that is not published: {}", shown(row))),
+            (Some(row), None) => {
+                return Err(format!("{name}: published row that the reference does not have: {}", shown(row)));
+            }
+            (None, Some(row)) => {
+                return Err(format!("{name}: row of the reference that is not published: {}", shown(row)));
+            }
             (Some(a), Some(b)) => match by_grain(a, b, grain) {
-                Ordering::Less => return Err(format!("{name}: published row that the reference does not have: {}", shown(a))),
-                Ordering::Greater => return Err(format!("{name}: row of the reference that is not published: {}", shown(b))),
+                Ordering::Less => {
+                    return Err(format!("{name}: published row that the reference does not have: {}", shown(a)));
+                }
+                Ordering::Greater => {
+                    return Err(format!("{name}: row of the reference that is not published: {}", shown(b)));
+                }
                 Ordering::Equal => same(name, a, b, grain)?,
             },
         }

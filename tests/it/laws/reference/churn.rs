@@ -7,8 +7,11 @@ use super::World;
 use super::movements::{Cell, Look, Stay, cells, ratio, stays};
 
 /// Kind and reason of every value in the data, as the pipeline maps them; the rest is unmapped.
-pub const REASON_MAP: [(&str, &str, &str); 3] =
-    [("price", "voluntary", "too_expensive"), ("competitor", "voluntary", "competitor"), ("card_failed", "involuntary", "payment")];
+pub const REASON_MAP: [(&str, &str, &str); 3] = [
+    ("price", "voluntary", "too_expensive"),
+    ("competitor", "voluntary", "competitor"),
+    ("card_failed", "involuntary", "payment"),
+];
 
 /// Wilson score interval, 95 %: the roots of (p - k/n)^2 = z^2 p (1 - p) / n, found by bisection.
 pub fn wilson(hits: i64, n: i64) -> Option<(f64, f64)> {
@@ -46,7 +49,9 @@ pub fn churn(world: &World<'_>, look: Look<'_>, with_reasons: bool, reactivation
         }
         out.push(row);
         if with_reasons && cell.group.is_none() {
-            let left = stays.iter().filter(|s| s.currency == cell.currency && s.period == cell.period && s.kind == Some("churned"));
+            let left = stays
+                .iter()
+                .filter(|s| s.currency == cell.currency && s.period == cell.period && s.kind == Some("churned"));
             for ((kind, name), (customers, lost)) in by_reason(left) {
                 let losses = Losses { breakdown: "reason", churned: customers, lost, others: None };
                 let mut row = losses.row(world, look, &cell, reactivation_in_net);
@@ -95,7 +100,10 @@ impl Losses {
         let rate = ratio(self.churned.into(), n.into());
         let interval = wilson(self.churned, n);
         let gross = self.others.map(|[contraction, ..]| self.lost - contraction);
-        let net = self.others.zip(gross).map(|([_, expansion, back], gross)| gross - expansion - if reactivation_in_net { back } else { 0 });
+        let net = self
+            .others
+            .zip(gross)
+            .map(|([_, expansion, back], gross)| gross - expansion - if reactivation_in_net { back } else { 0 });
         let mut row = row! {
             "period_start" => period.start,
             "currency" => cell.currency,

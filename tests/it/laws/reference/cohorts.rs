@@ -85,7 +85,11 @@ impl Triangle {
         let member = |life: &&Life| {
             let day = life.first_paid().expect("a customer who paid");
             let enters = number(day);
-            let cohort = if self.key == Key::Segment { Value::from(life.attributes_on(day)[0].as_str()) } else { all[enters].start.into() };
+            let cohort = if self.key == Key::Segment {
+                Value::from(life.attributes_on(day)[0].as_str())
+            } else {
+                all[enters].start.into()
+            };
             // Offset 0 is the entry itself.
             let mut paid = ends(Some(life), enters);
             paid[0] = life.on(day);
@@ -133,7 +137,14 @@ impl Triangle {
         out
     }
 
-    fn rows_of(&self, world: &World<'_>, currency: &str, measures: &[&str], members: &[&Member], cohort: &Value) -> Vec<Row> {
+    fn rows_of(
+        &self,
+        world: &World<'_>,
+        currency: &str,
+        measures: &[&str],
+        members: &[&Member],
+        cohort: &Value,
+    ) -> Vec<Row> {
         let complete = world.periods(self.grain).iter().filter(|p| world.is_complete(**p)).count();
         let mut out = Vec::new();
         for offset in 0..=self.horizon {

@@ -26,22 +26,23 @@ fn rows_of(book: &Book, life: &Life, with_attributes: bool) -> Vec<Row> {
     for day in days(FIRST, book.as_of) {
         let (before, after) = (life.on(day - 1.day()), life.on(day));
         let (was, is) = (life.attributes_on(day - 1.day()), life.attributes_on(day));
-        let mut push = |sequence: i64, kind: &str, before: i128, after: i128, reason: Option<&str>, attributes: &[String; 2]| {
-            out.push(row! {
-                "customer_id" => life.customer.clone(),
-                "currency" => life.currency,
-                "effective_on" => day,
-                "sequence" => sequence,
-                "kind" => kind,
-                "mrr_before" => Money(before),
-                "mrr_delta" => Money(after - before),
-                "mrr_after" => Money(after),
-                "first_paid_on" => first_paid,
-                "reason" => reason,
-                "segment" => attributes[0].as_str(),
-                "country" => attributes[1].as_str(),
-            });
-        };
+        let mut push =
+            |sequence: i64, kind: &str, before: i128, after: i128, reason: Option<&str>, attributes: &[String; 2]| {
+                out.push(row! {
+                    "customer_id" => life.customer.clone(),
+                    "currency" => life.currency,
+                    "effective_on" => day,
+                    "sequence" => sequence,
+                    "kind" => kind,
+                    "mrr_before" => Money(before),
+                    "mrr_delta" => Money(after - before),
+                    "mrr_after" => Money(after),
+                    "first_paid_on" => first_paid,
+                    "reason" => reason,
+                    "segment" => attributes[0].as_str(),
+                    "country" => attributes[1].as_str(),
+                });
+            };
         if with_attributes && book.dimensions == Dimensions::History && was != is && before > 0 {
             push(1, "transfer_out", before, 0, None, was);
             push(2, "transfer_in", 0, before, None, is);

@@ -5,11 +5,11 @@ use jiff::civil::Date;
 
 use super::super::books::Book;
 use super::super::table::{About, Money, Row, row};
+use super::World;
 use super::calendar::{Grain, period_from};
 use super::cohorts::{Key, Triangle};
 use super::money::{minor, round_half_even};
 use super::movements::{Cell, Look, cells, ratio};
-use super::World;
 
 /// How a table of lifetime values is made.
 #[derive(Clone, Copy, Debug)]
@@ -79,7 +79,12 @@ fn month(world: &World<'_>, terms: Terms, look: Look<'_>, cells: &[Cell], cell: 
     let (complete, customers) = (world.is_complete(period), i128::from(s.closing_customers));
     let trailing: Vec<&Cell> = cells
         .iter()
-        .filter(|c| c.currency == cell.currency && c.group == cell.group && c.period <= cell.period && c.period + terms.months > cell.period)
+        .filter(|c| {
+            c.currency == cell.currency
+                && c.group == cell.group
+                && c.period <= cell.period
+                && c.period + terms.months > cell.period
+        })
         .collect();
     let full = trailing.len() == terms.months;
     let events = if full { trailing.iter().map(|c| c.sums.count("churned")).sum() } else { 0 };
@@ -124,8 +129,16 @@ fn with_costs(world: &World<'_>, costs: Costs, cell: &Cell, margin: f64, ltv: Op
     let kept = costs.spent(world.book, cell, period.start, costs.retention);
     // The mean of opening and closing customers, doubled to stay whole.
     let twice = s.base().1 + s.closing_customers;
-    let cac_reason = first_reason(&[(incomplete, "period_incomplete"), (won.is_none(), "no_acquisition_cost"), (new == 0, "no_new_customers")]);
-    let crc_reason = first_reason(&[(incomplete, "period_incomplete"), (kept.is_none(), "no_retention_cost"), (twice == 0, "no_customers")]);
+    let cac_reason = first_reason(&[
+        (incomplete, "period_incomplete"),
+        (won.is_none(), "no_acquisition_cost"),
+        (new == 0, "no_new_customers"),
+    ]);
+    let crc_reason = first_reason(&[
+        (incomplete, "period_incomplete"),
+        (kept.is_none(), "no_retention_cost"),
+        (twice == 0, "no_customers"),
+    ]);
     let cac = won.filter(|_| cac_reason.is_none()).map(|w| round_half_even(w, new.into()));
     let crc = kept.filter(|_| crc_reason.is_none()).map(|k| round_half_even(2 * k, twice.into()));
     let payback = won.filter(|_| cac_reason.is_none() && new_mrr > 0).map(|w| w as f64 / (new_mrr as f64 * margin));
@@ -147,7 +160,14 @@ fn with_costs(world: &World<'_>, costs: Costs, cell: &Cell, margin: f64, ltv: Op
 
 /// Rows of the view `cohorts`: the margin that each cohort has earned so far.
 pub fn cohorts(world: &World<'_>, margin: i128, horizon: usize) -> Vec<Row> {
-    let triangle = Triangle { grain: Grain::Month, key: Key::FirstPaid, horizon, or_after: false, ratchet: false, min_customers: 0 };
+    let triangle = Triangle {
+        grain: Grain::Month,
+        key: Key::FirstPaid,
+        horizon,
+        or_after: false,
+        ratchet: false,
+        min_customers: 0,
+    };
     let mut out = Vec::new();
     for currency in world.currencies() {
         for (cohort, members) in triangle.paid(world, currency) {
@@ -155,7 +175,8 @@ pub fn cohorts(world: &World<'_>, margin: i128, horizon: usize) -> Vec<Row> {
             for offset in 0..=horizon {
                 let period = period_from(world.book, Grain::Month, start);
                 let mature = world.is_complete(period);
-                let revenue: i128 = if mature { members.iter().map(|paid| paid[..=offset].iter().sum::<i128>()).sum() } else { 0 };
+                let revenue: i128 =
+                    if mature { members.iter().map(|paid| paid[..=offset].iter().sum::<i128>()).sum() } else { 0 };
                 let earned = round_half_even(revenue * margin, 100);
                 out.push(row! {
                     "currency" => currency,

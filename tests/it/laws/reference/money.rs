@@ -48,6 +48,8 @@ pub fn minor(book: &Book, amount: i64, currency: &str) -> i128 {
 
 #[test]
 fn halves_go_to_the_even_neighbour() {
-    let got: Vec<i128> = [(5, 2), (7, 2), (-5, 2), (-7, 2), (1, 3), (2, 3), (-1, 3), (-2, 3)].map(|(n, d)| round_half_even(n, d)).to_vec();
+    let got: Vec<i128> = [(5, 2), (7, 2), (-5, 2), (-7, 2), (1, 3), (2, 3), (-1, 3), (-2, 3)]
+        .map(|(n, d)| round_half_even(n, d))
+        .to_vec();
     assert_eq!(got, [2, 4, -2, -4, 0, 1, 0, -1]);
 }

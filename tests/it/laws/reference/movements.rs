@@ -12,7 +12,8 @@ use super::money::round_half_even;
 use super::{Life, World};
 
 /// Kinds of movement by the stem of their columns.
-pub const KINDS: [&str; 7] = ["new", "reactivation", "expansion", "contraction", "churned", "transfer_in", "transfer_out"];
+pub const KINDS: [&str; 7] =
+    ["new", "reactivation", "expansion", "contraction", "churned", "transfer_in", "transfer_out"];
 
 /// Values of the dimensions a table is broken down by.
 pub type Group = Vec<String>;
@@ -32,7 +33,10 @@ pub struct Look<'a> {
 impl Look<'_> {
     /// The attributes a table is broken down by.
     pub fn group(&self, attributes: &[String; 2]) -> Group {
-        self.by.iter().map(|d| attributes[DIMENSIONS.iter().position(|n| n == d).expect("a dimension")].clone()).collect()
+        self.by
+            .iter()
+            .map(|d| attributes[DIMENSIONS.iter().position(|n| n == d).expect("a dimension")].clone())
+            .collect()
     }
 
     /// The day at which a period is valued.
@@ -99,7 +103,16 @@ fn of_life(book: &Book, look: Look<'_>, periods: &[Period], life: &Life) -> Vec<
         let reason = left.and_then(|day| life.reason_on(day)).map(str::to_owned);
         if before > 0 || after > 0 {
             let from = if before > 0 { from } else { group.clone() };
-            out.push(Stay { currency: life.currency, period: number, before, after, from, group: group.clone(), kind, reason });
+            out.push(Stay {
+                currency: life.currency,
+                period: number,
+                before,
+                after,
+                from,
+                group: group.clone(),
+                kind,
+                reason,
+            });
         }
         (before, then, from) = (after, now, group);
     }
@@ -220,11 +233,14 @@ pub fn movements(world: &World<'_>, look: Look<'_>, with_reactivation: bool) -> 
         let s = &cell.sums;
         let year_before = if look.grain.fills_a_year() {
             let start = period.start - 1.year();
-            cells.iter().find(|c| c.currency == cell.currency && c.group == cell.group && periods[c.period].start == start)
+            cells
+                .iter()
+                .find(|c| c.currency == cell.currency && c.group == cell.group && periods[c.period].start == start)
         } else {
             None
         };
-        let gains = s.amount("new") + s.amount("expansion") + if with_reactivation { s.amount("reactivation") } else { 0 };
+        let gains =
+            s.amount("new") + s.amount("expansion") + if with_reactivation { s.amount("reactivation") } else { 0 };
         let losses = -s.amount("contraction") - s.amount("churned");
         let customers = i128::from(s.closing_customers);
         let net_customers = s.closing_customers - s.opening_customers;

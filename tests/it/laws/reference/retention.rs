@@ -29,11 +29,13 @@ pub fn cohort(world: &World<'_>, by: &'static [&'static str], windows: &[usize],
         for window in windows {
             let mut groups = shown_groups(by, published, currency, *window);
             groups.insert(None);
-            let bases: Vec<Vec<Base>> = (first..months.len()).map(|now| bases(world, look, &own, now, *window)).collect();
+            let bases: Vec<Vec<Base>> =
+                (first..months.len()).map(|now| bases(world, look, &own, now, *window)).collect();
             groups.extend(bases.iter().flatten().filter(|_| !by.is_empty()).map(|b| Some(b.group.clone())));
             for (period, bases) in months[first..].iter().zip(&bases) {
                 for group in &groups {
-                    let of_group: Vec<&Base> = bases.iter().filter(|b| group.as_ref().is_none_or(|g| *g == b.group)).collect();
+                    let of_group: Vec<&Base> =
+                        bases.iter().filter(|b| group.as_ref().is_none_or(|g| *g == b.group)).collect();
                     let base: i128 = of_group.iter().map(|b| b.then).sum();
                     let net: i128 = of_group.iter().map(|b| b.now).sum();
                     let gross: i128 = of_group.iter().map(|b| b.now.min(b.then)).sum();
@@ -76,7 +78,11 @@ fn bases(world: &World<'_>, look: Look<'_>, lives: &[&Life], now: usize, window:
     let begins = months[first].start;
     let of = |life: &&Life| {
         let then = life.on(begins - 1.day());
-        let base = || Base { group: look.group(life.attributes_on(begins)), then, now: life.on(look.instant(world.book, months[now])) };
+        let base = || Base {
+            group: look.group(life.attributes_on(begins)),
+            then,
+            now: life.on(look.instant(world.book, months[now])),
+        };
         (then > 0).then(base)
     };
     lives.iter().filter_map(of).collect()
@@ -85,7 +91,9 @@ fn bases(world: &World<'_>, look: Look<'_>, lives: &[&Life], now: usize, window:
 /// Groups that a published table shows for a currency and window.
 fn shown_groups(by: &[&str], published: &Table, currency: &str, window: usize) -> BTreeSet<Option<Group>> {
     let is = |row: &&Row| {
-        row["method"] == Value::from("cohort") && row["currency"] == Value::from(currency) && row["window_months"] == Value::from(window as i64)
+        row["method"] == Value::from("cohort")
+            && row["currency"] == Value::from(currency)
+            && row["window_months"] == Value::from(window as i64)
     };
     let group = |row: &Row| {
         let values = by.iter().map(|d| match &row[*d] {
@@ -104,12 +112,22 @@ pub fn flow(world: &World<'_>, by: &'static [&'static str], windows: &[usize]) -
     for cell in &cells {
         for window in windows {
             let (base, customers) = first_of(&cells, cell, *window).map_or((0, 0), |c| c.sums.base());
-            let within = || cells.iter().filter(|c| same(c, cell) && c.period <= cell.period && c.period + window > cell.period);
+            let within =
+                || cells.iter().filter(|c| same(c, cell) && c.period <= cell.period && c.period + window > cell.period);
             let lost: i128 = within().map(|c| c.sums.amount("contraction") + c.sums.amount("churned")).sum();
             let gained: i128 = within().map(|c| c.sums.amount("expansion")).sum();
             let (net, gross) = (base + lost + gained, base + lost);
             let rates = Rates { nrr: ratio(net, base), grr: ratio(gross, base) };
-            out.push(row_of(world, by, cell, *window, "flow", (base, customers), rates, [Money(net).into(), Money(gross).into()]));
+            out.push(row_of(
+                world,
+                by,
+                cell,
+                *window,
+                "flow",
+                (base, customers),
+                rates,
+                [Money(net).into(), Money(gross).into()],
+            ));
         }
     }
     out
