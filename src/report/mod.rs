@@ -4,6 +4,7 @@
 //! clock or writes to a terminal.
 
 pub mod format;
+mod history;
 mod line;
 mod record;
 mod summary;
@@ -26,6 +27,7 @@ use sha2::{Digest, Sha256};
 use crate::engine::{RunId, RunOutcome};
 use crate::plan::RunPlan;
 
+pub use history::refresh;
 pub use line::{LIMIT, refused_line, result_line};
 pub use record::{RecordError, folder_of, replace, write};
 pub use summary::{Style, summary};

@@ -5,9 +5,9 @@
     clippy::cast_possible_truncation,
     clippy::cast_possible_wrap,
     clippy::cast_sign_loss,
-    clippy::cast_precision_loss,
-    clippy::match_same_arms
+    clippy::cast_precision_loss
 )]
+#![allow(clippy::match_same_arms, clippy::needless_pass_by_value, clippy::index_refutable_slice)]
 
 mod casebook;
 mod crash;

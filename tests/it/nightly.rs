@@ -74,6 +74,9 @@ fn records_of_a_run_stay() {
         assert_eq!(source["read"].as_u64().unwrap(), source["used"].as_u64().unwrap() + left_out, "{source}");
     }
     assert!(dir.path().join("_tenure/quarantine/subscription_items").is_dir());
+    for table in ["runs", "sources", "tables", "checks"] {
+        assert!(dir.path().join(format!("_tenure/history/{table}.parquet")).is_file(), "{table}");
+    }
     // Nothing but tables where readers look.
     for entry in fs::read_dir(dir.path()).unwrap() {
         let name = entry.unwrap().file_name().to_string_lossy().into_owned();

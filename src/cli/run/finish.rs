@@ -51,7 +51,15 @@ pub(super) fn finish(facts: Facts<'_>, voice: Voice<'_>, io: &mut Io<'_>) -> io:
     };
     let report = RunReport::new(plan, run, outcome, &told, circumstances);
     let record = match report::write(&root, &report) {
-        Ok(path) => Some(path),
+        Ok(path) => {
+            if let Err(error) = report::refresh(&root) {
+                troubles.push(Trouble::warning(&format!(
+                    "the history of runs is not up to date: {error}: {}",
+                    error.source
+                )));
+            }
+            Some(path)
+        }
         Err(error) => {
             troubles.push(Trouble::warning(&format!("the run has no record: {error}: {}", error.source)));
             None

@@ -39,6 +39,7 @@ where
         cases: if told.cases == UNTOLD { cases.div_ceil(EVERYDAY) } else { told.cases },
         rng_seed: if told.rng_seed == RngSeed::Random { RngSeed::Fixed(seed) } else { told.rng_seed },
         failure_persistence: None,
+        max_shrink_iters: 2_000,
         max_shrink_time: 40_000,
         ..told
     };

@@ -87,7 +87,8 @@ fn month(world: &World<'_>, terms: Terms, look: Look<'_>, cells: &[Cell], cell: 
         })
         .collect();
     let full = trailing.len() == terms.months;
-    let events = if full { trailing.iter().map(|c| c.sums.count("churned")).sum() } else { 0 };
+    // Counted in a short history too, as far as it reaches.
+    let events = trailing.iter().map(|c| c.sums.count("churned")).sum::<i64>();
     let rates: Option<Vec<f64>> = trailing.iter().map(|c| churn(terms, c)).collect();
     let rate = rates.filter(|_| full).map(|r| r.iter().sum::<f64>() / terms.months as f64);
     let reason = first_reason(&[
