@@ -86,8 +86,10 @@ fn read(table: &TablePlan, frame: &DataFrame, headline: &Headline) -> PolarsResu
     for (column, value) in &headline.only {
         rows = rows.filter(col(column.as_str()).cast(DataType::String).eq(lit(value.as_str())));
     }
+    // What is no amount has no currency.
+    let currency = if table.schema.get("currency").is_some() { col("currency") } else { lit("").alias("currency") };
     let last = rows
-        .select([col("currency"), col("period_start"), col(headline.column.as_str()).alias("value")])
+        .select([currency, col("period_start"), col(headline.column.as_str()).alias("value")])
         .sort(["currency", "period_start"], SortMultipleOptions::default())
         .unique_stable(Some(by_name(["currency"], true, false)), UniqueKeepStrategy::Last)
         .collect()?;

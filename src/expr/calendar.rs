@@ -138,6 +138,17 @@ impl Periods {
     }
 }
 
+/// The civil date of a UTC instant in the time zone of that IANA name.
+///
+/// # Errors
+/// When Polars does not know the zone, which is reported with the pipeline file before.
+pub fn local_date(instant: Expr, zone: &str) -> PolarsResult<Expr> {
+    Ok(match TimeZone::opt_try_new(Some(zone))? {
+        Some(zone) if zone != TimeZone::UTC => instant.dt().convert_time_zone(zone).dt().date(),
+        _ => instant.dt().date(),
+    })
+}
+
 /// Days since 1970-01-01.
 pub fn epoch_day(date: civil::Date) -> i32 {
     // The span between any two civil dates jiff can hold is below eight million days.

@@ -36,6 +36,7 @@ metrics! {
     ltv,
     mrr_ledger,
     mrr_movements,
+    nps,
     revenue_retention,
 }
 

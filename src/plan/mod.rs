@@ -110,6 +110,7 @@ pub fn resolve(file: &PipelineFile, catalog: &Catalog, request: &Request, diags:
     let context = Context {
         // A missing date has been reported; any date serves to find the other mistakes.
         as_of: as_of.unwrap_or(jiff::civil::Date::constant(2000, 1, 1)),
+        zone: file.header.timezone.as_str().to_owned(),
         calendar: Calendar {
             week_start: file.header.week_start as i32,
             fiscal_start: file.header.fiscal_year_start as i32,

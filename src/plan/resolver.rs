@@ -20,6 +20,8 @@ use crate::spec::types::Name;
 pub struct Context {
     /// Last civil day the results cover.
     pub as_of: jiff::civil::Date,
+    /// IANA name of the time zone whose days are meant.
+    pub zone: String,
     /// Where weeks and fiscal years begin.
     pub calendar: Calendar,
     /// Amounts are whole numbers of 10^-scale major units.

@@ -5,6 +5,9 @@ use std::path::Path;
 
 use crate::process::{expect_code, mart, project, result, run, stderr, tenure};
 
+/// Tables of the nightly pipeline.
+const TABLES: usize = 12;
+
 fn nightly() -> String {
     project().join("pipelines/nightly.yml").to_string_lossy().into_owned()
 }
@@ -41,11 +44,11 @@ fn two_runs_publish_the_same_bytes() {
     let line = result(&first);
     assert_eq!(line["status"], "succeeded");
     assert_eq!(line["as_of"], "2026-06-30");
-    assert_eq!(line["tables"].as_object().unwrap().len(), 10);
+    assert_eq!(line["tables"].as_object().unwrap().len(), TABLES);
     let one_thread = nightly_into(&dir.path().join("b"), &["--threads", "1"]);
     expect_code(&one_thread, 0);
     let (a, b) = (mart(&dir.path().join("a")), mart(&dir.path().join("b")));
-    assert_eq!(a.len(), 10);
+    assert_eq!(a.len(), TABLES);
     for (table, bytes) in &a {
         assert!(b[table] == *bytes, "`{table}` differs between two runs");
     }
@@ -181,7 +184,7 @@ fn a_stopped_run_leaves_everything_as_it_was() {
         // A fast machine may be done before the signal arrives; then everything is there.
         assert!(status.code() == Some(code) || status.code() == Some(0), "{status:?}");
         let found = mart(dir.path()).len();
-        assert!(found == 0 || found == 10, "{found} tables");
+        assert!(found == 0 || found == TABLES, "{found} tables");
     }
     expect_code(&nightly_into(dir.path(), &[]), 0);
 }

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use arrow::array::{
     ArrayRef, BooleanArray, Date32Array, Decimal128Array, Float64Array, Int64Array, RecordBatch, StringArray,
+    TimestampMicrosecondArray,
 };
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 use indexmap::IndexMap;
@@ -187,7 +188,12 @@ fn array(cells: &[Option<&str>], spec: &ColumnSpec) -> Result<ArrayRef, String> 
         ColumnType::Float => Arc::new(Float64Array::from(parsed(cells, |t| t.parse::<f64>().ok())?)),
         ColumnType::Bool => Arc::new(BooleanArray::from(parsed(cells, |t| t.parse::<bool>().ok())?)),
         ColumnType::Date => Arc::new(Date32Array::from(parsed(cells, day)?)),
-        ColumnType::Timestamp => return Err("a timestamp".to_owned()),
+        ColumnType::Timestamp => Arc::new(
+            TimestampMicrosecondArray::from(parsed(cells, |t| {
+                Some(t.parse::<jiff::Timestamp>().ok()?.as_microsecond())
+            })?)
+            .with_timezone("UTC"),
+        ),
         ColumnType::Money if spec.unit == Some(MoneyUnit::Minor) => {
             Arc::new(Int64Array::from(parsed(cells, |t| t.parse::<i64>().ok())?))
         }
