@@ -1,6 +1,7 @@
 //! What the billing system exports: customers, items, coupons, pauses, monthly snapshots.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use super::calendar::{
     Day, EXPORT_DAY, HISTORY_START, MONTHS, OLD_EXPORT_DAY, add_months, history_month, instant, loaded, micros,
@@ -13,6 +14,8 @@ use super::tables::Tables;
 
 /// Of how many customers one more broken row is exported, beyond those of the sample.
 const BROKEN_EVERY: u64 = 100_000;
+/// Days from a failed payment to the cancellation for it.
+const PAST_DUE_DAYS: i32 = 10;
 const BROKEN_KINDS: usize = 8;
 /// A customer number that no sample has.
 const STRANGER: u64 = 99_999_999_999;
@@ -63,19 +66,21 @@ fn segments(life: &Life, tables: &mut Tables) {
 
 /// The rows of one item: the row, its copies, and what it was before it ended.
 fn item_rows(life: &Life, at: usize, item: &Item, tables: &mut Tables) {
+    let past_due = past_due_since(life, item);
     if let Some(status) = item.earlier_status {
         let mut earlier = item.clone();
         let known = match (status, item.end) {
-            ("past_due", Some(end)) => item.start.max(end - 10),
+            ("past_due", Some(end)) => item.start.max(end - PAST_DUE_DAYS),
             _ => item.start,
         };
         earlier.status = status;
         (earlier.end, earlier.ended_at) = (None, None);
         (earlier.cancel_requested_at, earlier.cancel_reason) = (None, None);
-        item_row(life, at, &earlier, loaded(known), tables);
+        let past_due = past_due.filter(|_| status == "past_due");
+        item_row(life, at, &earlier, past_due, loaded(known), tables);
     }
     for _ in 0..=item.copies {
-        item_row(life, at, item, item.recorded_at(), tables);
+        item_row(life, at, item, past_due, item.recorded_at(), tables);
     }
 }
 
@@ -94,20 +99,9 @@ macro_rules! item_columns {
             Owner::Nobody => None,
             Owner::Stranger => Some(&stranger),
         });
-        let interval = item.broken.interval.unwrap_or(item.cycle.interval());
-        let count = item.broken.count.unwrap_or(item.cycle.count());
-        let currency = item.broken.currency.unwrap_or(item.currency.code());
         table.product.push(item.plan.product);
         table.plan.push(item.plan.name);
-        table.price_id.write(format_args!(
-            "price_{}_{}{}_{}_v{}{}",
-            item.plan.name,
-            count,
-            interval,
-            currency,
-            item.list + 1,
-            Negotiated(item.percent_off)
-        ));
+        table.price_id.write(format_args!("{}", PriceId(item)));
         table.status.push(item.status);
         table.start_date.push(item.start);
         table.ended_at.push(item.ended_at);
@@ -119,9 +113,9 @@ macro_rules! item_columns {
             Some(price) => table.unit_amount_decimal.write(format_args!("{}", Decimal(price))),
             None => table.unit_amount_decimal.push(None),
         }
-        table.currency.push(currency);
-        table.billing_interval.push(interval);
-        table.interval_count.push(count);
+        table.currency.push(item.currency_code());
+        table.billing_interval.push(item.billing_interval());
+        table.interval_count.push(item.billing_count());
         let metered = item.plan.metered;
         table.usage_type.push(if metered { "metered" } else { "licensed" });
         table.billing_scheme.push(if metered { "tiered" } else { "per_unit" });
@@ -132,7 +126,7 @@ macro_rules! item_columns {
     }};
 }
 
-fn item_row(life: &Life, at: usize, item: &Item, recorded: i64, tables: &mut Tables) {
+fn item_row(life: &Life, at: usize, item: &Item, past_due: Option<Day>, recorded: i64, tables: &mut Tables) {
     let old_export = loaded(OLD_EXPORT_DAY - 1);
     if recorded <= old_export {
         let table = &mut tables.items_v1;
@@ -143,24 +137,39 @@ fn item_row(life: &Life, at: usize, item: &Item, recorded: i64, tables: &mut Tab
         let table = &mut tables.items_v2;
         table.quantity.push(item.quantity);
         table.cancel_reason.push(item.cancel_reason);
+        table.cancel_period_end.push(life.cancel_period_end(item));
+        table.past_due_since.push(past_due);
         item_columns!(table, life, at, item, recorded, loaded(EXPORT_DAY - 1));
     }
 }
 
-/// The suffix of a price that was negotiated.
-struct Negotiated(i64);
+/// The day on which a payment failed that has not been made good.
+fn past_due_since(life: &Life, item: &Item) -> Option<Day> {
+    let since = match (item.status, item.end) {
+        ("canceled", Some(end)) if item.earlier_status == Some("past_due") => end - PAST_DUE_DAYS,
+        ("past_due", None) => EXPORT_DAY - life.who.rng(Stream::PastDue).days(3, 70),
+        _ => return None,
+    };
+    Some(since.max(item.start))
+}
 
-impl std::fmt::Display for Negotiated {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        if self.0 == 0 { Ok(()) } else { write!(f, "_off{}", self.0) }
+/// What the price of an item is called; one that was negotiated has a suffix.
+pub(super) struct PriceId<'a>(pub(super) &'a Item);
+
+impl fmt::Display for PriceId<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let item = self.0;
+        let (count, interval, currency) = (item.billing_count(), item.billing_interval(), item.currency_code());
+        write!(f, "price_{}_{count}{interval}_{currency}_v{}", item.plan.name, item.list + 1)?;
+        if item.percent_off == 0 { Ok(()) } else { write!(f, "_off{}", item.percent_off) }
     }
 }
 
 /// Hundredths written as a decimal without trailing zeros: `12.5`, `3200`.
 struct Decimal(i64);
 
-impl std::fmt::Display for Decimal {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Display for Decimal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (whole, part) = (self.0 / 100, self.0 % 100);
         match part {
             0 => write!(f, "{whole}"),
@@ -206,7 +215,7 @@ fn broken_items(life: &Life, tables: &mut Tables) {
             _ => item.broken.count = Some(0),
         }
         let recorded = item.recorded_at();
-        item_row(life, 0, &item, recorded, tables);
+        item_row(life, 0, &item, None, recorded, tables);
     }
 }
 

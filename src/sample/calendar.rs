@@ -95,6 +95,26 @@ pub(super) fn instant(on: Day, second: i64) -> i64 {
     (midnight(on) + second.max(0)).min(last_second(on))
 }
 
+/// What a clock in New York shows at an instant, in seconds since 1970-01-01T00:00:00 of that clock.
+pub(super) fn wall_clock(second: i64) -> i64 {
+    const HOUR: i64 = 3_600;
+    let (year, _, _) = civil(day_number(second - 5 * HOUR));
+    // At two in the morning: standard time in March, summer time in November.
+    let summer_from = i64::from(sunday_on_or_after(day(year, 3, 8))) * DAY_SECONDS + 7 * HOUR;
+    let summer_to = i64::from(sunday_on_or_after(day(year, 11, 1))) * DAY_SECONDS + 6 * HOUR;
+    let offset = if (summer_from..summer_to).contains(&second) { 4 } else { 5 };
+    second - offset * HOUR
+}
+
+/// The day in New York that contains an instant.
+pub(super) fn day_of(second: i64) -> Day {
+    day_number(wall_clock(second))
+}
+
+fn day_number(second: i64) -> Day {
+    Day::try_from(second.div_euclid(DAY_SECONDS)).unwrap_or(HISTORY_START)
+}
+
 /// Microseconds of an instant in seconds.
 pub(super) const fn micros(second: i64) -> i64 {
     second * MICROS
@@ -121,8 +141,22 @@ mod tests {
                 date(i16::try_from(year).unwrap(), i8::try_from(month).unwrap(), i8::try_from(of_month).unwrap());
             let zoned = expected.to_zoned(new_york.clone()).unwrap();
             assert_eq!(midnight(on), zoned.timestamp().as_second(), "{expected}");
+            assert_eq!((day_of(midnight(on)), day_of(last_second(on))), (on, on), "{expected}");
             assert_eq!(weekday(on), i32::from(expected.weekday().to_monday_zero_offset()));
         }
+    }
+
+    #[test]
+    fn clocks_are_put_forward_and_back_at_two_in_the_morning() {
+        let shown = |utc: &str| {
+            let second = utc.parse::<jiff::Timestamp>().unwrap().as_second();
+            jiff::Timestamp::from_second(wall_clock(second)).unwrap().to_string()
+        };
+        assert_eq!(shown("2025-03-09T06:59:59Z"), "2025-03-09T01:59:59Z");
+        assert_eq!(shown("2025-03-09T07:00:00Z"), "2025-03-09T03:00:00Z");
+        assert_eq!(shown("2025-11-02T05:59:59Z"), "2025-11-02T01:59:59Z");
+        assert_eq!(shown("2025-11-02T06:00:00Z"), "2025-11-02T01:00:00Z");
+        assert_eq!(shown("2026-01-01T04:59:59Z"), "2025-12-31T23:59:59Z");
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! What the company sells and at which price.
 
-use super::calendar::{Day, day};
+use super::calendar::{Day, add_months, day};
 
 /// Amounts are held in hundredths of a minor unit, so that 12.5 cents is a whole number.
 pub(super) type Hundredths = i64;
@@ -73,6 +73,15 @@ impl Cycle {
         match self {
             Self::Quarter | Self::ThreeYears => 3,
             _ => 1,
+        }
+    }
+
+    /// The start of the `n`th billing period after the one that starts on `anchor`.
+    pub(super) fn after(self, anchor: Day, n: i32) -> Day {
+        match self {
+            Self::Day => anchor + n,
+            Self::Week => anchor + 7 * n,
+            cycle => add_months(anchor, cycle.term_months() * n),
         }
     }
 

@@ -86,6 +86,11 @@ column!(
     TimestampMicrosecondBuilder::new().with_data_type(utc()), utc()
 );
 column!(
+    /// What a clock on the wall shows, in microseconds and without a zone.
+    WallClock, TimestampMicrosecondBuilder, i64, false,
+    TimestampMicrosecondBuilder::new(), DataType::Timestamp(TimeUnit::Microsecond, None)
+);
+column!(
     /// An amount in major units with two decimals, given in hundredths.
     Amount, Decimal128Builder, i128, true,
     Decimal128Builder::new().with_data_type(DataType::Decimal128(18, 2)), DataType::Decimal128(18, 2)

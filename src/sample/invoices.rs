@@ -1,20 +1,22 @@
 //! Invoices and refunds: of one customer in five, for the last year.
 
 use super::calendar::{Day, EXPORT_DAY, add_months, instant, micros};
-use super::catalog::{Currency, Cycle};
+use super::catalog::Currency;
 use super::life::{Life, Off};
+use super::lines;
 use super::rng::{Rng, Stream};
 use super::tables::Tables;
 
 const KEPT_MONTHS: i32 = 12;
 
 /// One invoice in the making.
-struct Bill {
-    subscription: usize,
-    from: Day,
-    to: Day,
-    first: bool,
-    currency: Currency,
+pub(super) struct Bill {
+    pub(super) subscription: usize,
+    pub(super) from: Day,
+    pub(super) to: Day,
+    /// The start of the period before, if there was one.
+    pub(super) before: Option<Day>,
+    pub(super) currency: Currency,
 }
 
 pub(super) fn write(life: &Life, tables: &mut Tables) {
@@ -23,6 +25,7 @@ pub(super) fn write(life: &Life, tables: &mut Tables) {
         return;
     }
     let mut rng = life.who.rng(Stream::Invoices);
+    let mut fees = life.who.rng(Stream::Lines);
     let refunded_case = life.who.company == "Refunded Inc";
     for (at, bill) in bills(life).into_iter().enumerate() {
         let Some(due) = amount(life, &bill) else {
@@ -38,7 +41,7 @@ pub(super) fn write(life: &Life, tables: &mut Tables) {
         table.customer_id.push(key);
         table.subscription_id.write(format_args!("{}", key.nth("sub_", bill.subscription)));
         table.status.push(status);
-        table.billing_reason.push(if bill.first { "subscription_create" } else { "subscription_cycle" });
+        table.billing_reason.push(if bill.before.is_none() { "subscription_create" } else { "subscription_cycle" });
         table.currency.push(bill.currency.code());
         table.subtotal.push(due);
         table.tax.push(tax);
@@ -47,6 +50,7 @@ pub(super) fn write(life: &Life, tables: &mut Tables) {
         table.period_start.push(micros(instant(bill.from, second)));
         table.period_end.push(micros(instant(bill.to, second)));
         table.created_at.push(micros(instant(bill.from, second + 3_600)));
+        lines::write(life, at, &bill, &mut fees, tables);
         if paid > 0 && (refunded_case || rng.chance(12_000)) {
             let refunds = &mut tables.refunds;
             let part = if refunded_case { 50 } else { rng.pick(&[100, 100, 50, 25]) };
@@ -70,20 +74,19 @@ fn bills(life: &Life) -> Vec<Bill> {
         let Some(first) = items().next() else {
             continue;
         };
-        let anchor = first.trial_end.unwrap_or(first.start);
+        let Some((anchor, cycle)) = life.billing_anchor(subscription) else {
+            continue;
+        };
         let open = items().any(|item| item.end.is_none());
         let last = items().filter_map(|item| item.end).max();
         let end = if open { EXPORT_DAY } else { last.unwrap_or(EXPORT_DAY) };
         let mut n = 0;
         let mut from = anchor;
         while from < end {
-            let to = match first.cycle {
-                Cycle::Day => anchor + n + 1,
-                Cycle::Week => anchor + 7 * (n + 1),
-                cycle => add_months(anchor, cycle.term_months() * (n + 1)),
-            };
+            let to = cycle.after(anchor, n + 1);
             if from >= kept_from {
-                bills.push(Bill { subscription, from, to, first: n == 0, currency: first.currency });
+                let before = (n > 0).then(|| cycle.after(anchor, n - 1));
+                bills.push(Bill { subscription, from, to, before, currency: first.currency });
             }
             n += 1;
             from = to;
@@ -98,17 +101,18 @@ fn amount(life: &Life, bill: &Bill) -> Option<i64> {
     let paused = life.pauses.iter().any(|pause| {
         pause.subscription == bill.subscription && pause.from <= day && pause.to.is_none_or(|to| to > day)
     });
-    let due: i64 = life
-        .items
-        .iter()
-        .filter(|item| item.subscription == bill.subscription && item.pays_on(day))
-        .map(|item| item.amount() / 100)
-        .sum();
+    let due = due(life, bill);
     if paused || due == 0 {
         return None;
     }
-    let off: i64 = life
-        .discounts
+    Some((due - discount(life, bill)).max(0))
+}
+
+/// What the coupons of a subscription take off the items that are due.
+pub(super) fn discount(life: &Life, bill: &Bill) -> i64 {
+    let day = bill.from;
+    let due = due(life, bill);
+    life.discounts
         .iter()
         .filter(|discount| {
             discount.subscription == bill.subscription
@@ -119,8 +123,13 @@ fn amount(life: &Life, bill: &Bill) -> Option<i64> {
             Off::Percent(percent) => due * percent / 100,
             Off::Amount(amount) => amount,
         })
-        .sum();
-    Some((due - off).max(0))
+        .sum()
+}
+
+/// What the items of the period cost in minor units, before coupons.
+fn due(life: &Life, bill: &Bill) -> i64 {
+    let items = life.items.iter().filter(|item| item.subscription == bill.subscription);
+    items.filter(|item| item.pays_on(bill.from)).map(|item| item.amount() / 100).sum()
 }
 
 fn status(life: &Life, bill: &Bill, rng: &mut Rng) -> &'static str {

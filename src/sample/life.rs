@@ -1,6 +1,6 @@
 //! What happened to a customer: the facts that every table is written from.
 
-use super::calendar::{Day, EXPORT_DAY, instant, last_second, loaded, midnight};
+use super::calendar::{Day, EXPORT_DAY, day_of, instant, last_second, loaded, midnight};
 use super::catalog::{Currency, Cycle, Hundredths, Plan};
 use super::profile::Profile;
 
@@ -122,6 +122,21 @@ pub(super) struct Life {
 }
 
 impl Item {
+    /// As a row of it says, which may be broken.
+    pub(super) fn billing_interval(&self) -> &'static str {
+        self.broken.interval.unwrap_or(self.cycle.interval())
+    }
+
+    /// As a row of it says, which may be broken.
+    pub(super) fn billing_count(&self) -> i32 {
+        self.broken.count.unwrap_or(self.cycle.count())
+    }
+
+    /// As a row of it says, which may be broken.
+    pub(super) fn currency_code(&self) -> &'static str {
+        self.broken.currency.unwrap_or(self.currency.code())
+    }
+
     /// The price of one unit in hundredths of a minor unit; metered items have none.
     pub(super) fn unit_price(&self) -> Option<Hundredths> {
         (!self.plan.metered).then(|| self.plan.price(self.list, self.currency, self.cycle, self.percent_off))
@@ -249,6 +264,20 @@ impl Life {
     pub(super) fn open_items(&self) -> Vec<usize> {
         let is_open = |at: &usize| self.items[*at].end.is_none() && self.items[*at].is_real();
         (0..self.items.len()).filter(is_open).collect()
+    }
+
+    /// The day that the billing periods of a subscription are counted from, and their length.
+    pub(super) fn billing_anchor(&self, subscription: usize) -> Option<(Day, Cycle)> {
+        let first = self.items.iter().find(|item| item.subscription == subscription && item.is_real())?;
+        Some((first.trial_end.unwrap_or(first.start), first.cycle))
+    }
+
+    /// The end of the billing period in which the cancellation of an item was asked for.
+    pub(super) fn cancel_period_end(&self, item: &Item) -> Option<Day> {
+        let requested = day_of(item.cancel_requested_at?);
+        let (anchor, cycle) = self.billing_anchor(item.subscription)?;
+        let ends = (0..).map(|n| cycle.after(anchor, n));
+        ends.filter(|end| *end > item.start).find(|end| *end >= requested)
     }
 
     /// The times in which the customer could use the product, merged and in order.

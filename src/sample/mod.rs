@@ -15,6 +15,9 @@ mod finance;
 mod ids;
 mod invoices;
 mod life;
+mod lines;
+mod merges;
+mod mrr_events;
 mod product;
 mod profile;
 mod rng;
@@ -23,6 +26,8 @@ mod story;
 mod tables;
 #[cfg(test)]
 mod tests;
+mod tiers;
+mod usage;
 mod voice;
 mod writer;
 
@@ -151,9 +156,14 @@ pub fn generate(o: &SampleOptions, progress: &(dyn Fn(&str, u64) + Sync)) -> Res
     }
     let plan = Plan::new(o);
     let mut costs = finance::costs(&Revenue::zero(), o.seed, o.ids);
-    let mut rates = finance::fx_rates(o.seed, o.ids);
+    let mut fixed: [&mut dyn Table; 3] = [
+        &mut finance::fx_rates(o.seed, o.ids),
+        &mut tiers::price_tiers(o.ids),
+        &mut merges::identity_map(o.customers, o.ids),
+    ];
     let mut names: Vec<&str> = Tables::new(o.ids).each().iter().map(|t| t.name()).collect();
-    names.extend([costs.name(), rates.name()]);
+    let whole: Vec<&str> = fixed.iter().map(|t| t.name()).chain([costs.name()]).collect();
+    names.extend(&whole);
     writer::claim(&o.out, &names)?;
 
     let parts = (0..plan.parts)
@@ -165,7 +175,7 @@ pub fn generate(o: &SampleOptions, progress: &(dyn Fn(&str, u64) + Sync)) -> Res
     let revenue = parts.iter().fold(zero, |sum, (part, _)| sum.merge(part));
     costs = finance::costs(&revenue, o.seed, o.ids);
     let mut files: Vec<TableReport> = parts.into_iter().flat_map(|(_, files)| files).collect();
-    for table in [&mut costs as &mut dyn Table, &mut rates] {
+    for table in fixed.iter_mut().map(|table| &mut **table).chain([&mut costs as &mut dyn Table]) {
         let mut file = PartFile::create(&o.out, table, 0, plan.zstd)?;
         file.append(table)?;
         let written = file.close()?;
@@ -174,8 +184,7 @@ pub fn generate(o: &SampleOptions, progress: &(dyn Fn(&str, u64) + Sync)) -> Res
     }
 
     for name in names {
-        let company_wide = name == costs.name() || name == rates.name();
-        writer::sweep(&o.out, name, if company_wide { 1 } else { plan.parts })?;
+        writer::sweep(&o.out, name, if whole.contains(&name) { 1 } else { plan.parts })?;
     }
     Ok(report(files))
 }
@@ -254,6 +263,9 @@ fn write_customer(seed: u64, index: u64, plan: &Plan, tables: &mut Tables, reven
         None => story::tell(who),
     };
     billing::write(&life, tables);
+    mrr_events::write(&life, tables);
+    tiers::write(&life, tables);
+    usage::write(&life, tables);
     invoices::write(&life, tables);
     product::write(&life, plan.events_per_mille, tables);
     voice::write(&life, tables);

@@ -23,6 +23,10 @@ pub(super) enum Stream {
     Meetings,
     Fx,
     Costs,
+    PastDue,
+    Lines,
+    UsageCharges,
+    Tiers,
 }
 
 /// `SplitMix64`: a counter passed through a mixing function (Steele, Lea and Flood, 2014).

@@ -5,7 +5,7 @@ use arrow::datatypes::DataType;
 
 use super::columns::{
     Amount, Bool, Column, Customer, Date, DistinctInstant, DistinctLong, DistinctText, Double, Instant, Int, Long,
-    Table, Text, table,
+    Table, Text, WallClock, table,
 };
 use super::ids::IdStyle;
 
@@ -79,6 +79,8 @@ table!(ItemsV2, "subscription_items", "v2" {
     ended_at: DistinctLong,
     cancel_requested_at: DistinctInstant,
     cancel_reason: Text,
+    cancel_period_end: Date,
+    past_due_since: Date,
     livemode: Bool,
     is_deleted: Bool,
     recorded_at: Instant,
@@ -91,6 +93,21 @@ table!(MrrSnapshots, "mrr_snapshots", "part" {
     plan: Text,
     mrr: Amount,
     currency: Text,
+});
+
+// As Stripe's data pipeline writes it.
+table!(ItemChangeEvents, "subscription_item_change_events", "part" {
+    event_timestamp: DistinctInstant,
+    local_event_timestamp: WallClock,
+    event_type: Text,
+    mrr_change: DistinctLong,
+    quantity_change: Long,
+    currency: Text,
+    customer_id: Customer,
+    subscription_id: Text,
+    subscription_item_id: Text,
+    price_id: Text,
+    product_id: Text,
 });
 
 table!(Discounts, "discounts", "part" {
@@ -126,6 +143,63 @@ table!(Invoices, "invoices", "part" {
     period_start: Instant,
     period_end: Instant,
     created_at: Instant,
+});
+
+table!(InvoiceLines, "invoice_lines", "part" {
+    line_id: DistinctText,
+    invoice_id: Text,
+    customer_id: Customer,
+    subscription_id: Text,
+    subscription_item_id: Text,
+    // `type` is a keyword; the column is named without the underscore.
+    type_: Text,
+    proration: Bool,
+    product: Text,
+    plan: Text,
+    quantity: Long,
+    amount: Long,
+    discount_amount: Long,
+    net_amount: Long,
+    currency: Text,
+    period_start: Instant,
+    period_end: Instant,
+});
+
+table!(UsageCharges, "usage_charges", "part" {
+    customer_id: Customer,
+    month: Date,
+    amount: Long,
+    committed_amount: Long,
+    currency: Text,
+});
+
+table!(TieredItems, "tiered_items", "part" {
+    item_id: DistinctText,
+    contract_id: Text,
+    customer_id: Customer,
+    plan: Text,
+    unit_amount: Long,
+    quantity: Long,
+    currency: Text,
+    billing_interval: Text,
+    interval_count: Int,
+    started_on: Date,
+    ended_on: Date,
+});
+
+table!(PriceTiers, "price_tiers", "part" {
+    plan: Text,
+    currency: Text,
+    mode: Text,
+    up_to: Long,
+    unit_amount: Long,
+    flat_amount: Long,
+});
+
+table!(IdentityMap, "identity_map", "part" {
+    old_customer_id: Customer,
+    customer_id: Customer,
+    merged_on: Date,
 });
 
 table!(Refunds, "refunds", "part" {
@@ -261,9 +335,13 @@ company! {
     items_v1: ItemsV1,
     items_v2: ItemsV2,
     mrr_snapshots: MrrSnapshots,
+    item_change_events: ItemChangeEvents,
+    tiered_items: TieredItems,
+    usage_charges: UsageCharges,
     discounts: Discounts,
     pauses: Pauses,
     invoices: Invoices,
+    invoice_lines: InvoiceLines,
     refunds: Refunds,
     usage_events: UsageEvents,
     sessions: Sessions,

@@ -17,7 +17,7 @@ use super::calendar::day;
 use super::ids::CustomerKey;
 use super::life::Life;
 use super::profile::Profile;
-use super::{IdStyle, SampleError, SampleOptions, SampleReport, billing, cases, generate, story};
+use super::{IdStyle, SampleError, SampleOptions, SampleReport, billing, cases, generate, story, tiers};
 
 /// Column name to text; a null has no entry.
 type Row = BTreeMap<String, String>;
@@ -118,7 +118,7 @@ fn the_same_options_give_the_same_bytes_on_any_number_of_threads() {
             (report, files(dir.path()))
         })
         .collect();
-    assert_eq!(made[0].1.len(), 18 * 5 + 2);
+    assert_eq!(made[0].1.len(), 22 * 5 + 4);
     assert!(made[0] == made[1], "one thread and four differ");
     assert!(made[1] == made[2], "two runs differ");
 }
@@ -177,7 +177,11 @@ fn every_reference_is_found_except_the_broken_ones() {
     }
     let broken = CustomerKey::new(cases::BROKEN_ROWS);
     let stranger = broken.nth("si_broken_", 6).to_string();
-    assert_eq!(strangers, [("subscription_items".to_owned(), stranger)]);
+    let in_items = |(name, _): &&(String, String)| name == "subscription_items";
+    assert_eq!(strangers.iter().filter(in_items).collect::<Vec<_>>(), [&("subscription_items".to_owned(), stranger)]);
+    // Two accounts of the other billing system, with four terms each.
+    assert_eq!(strangers.len(), 1 + 8);
+    assert!(strangers.iter().all(|(name, _)| name == "subscription_items" || name == "tiered_items"));
     let nobody = items.iter().filter(|row| !row.contains_key("customer_id"));
     assert_eq!(nobody.count(), 1);
 }
@@ -189,6 +193,8 @@ fn keys_are_unique_once_copies_and_older_versions_are_left_out() {
     for (name, key, copies) in [
         ("customers", "customer_id", false),
         ("discounts", "discount_id", false),
+        ("invoice_lines", "line_id", false),
+        ("tiered_items", "item_id", false),
         ("invoices", "invoice_id", false),
         ("refunds", "refund_id", false),
         ("sessions", "session_id", false),
@@ -329,6 +335,177 @@ fn snapshots_equal_the_items() {
     assert!(total > 0);
 }
 
+fn whole(row: &Row, column: &str) -> i64 {
+    row[column].parse().unwrap()
+}
+
+/// The sum of the events of every item is what the item brings a month, in minor units.
+#[test]
+fn events_add_up_to_the_items() {
+    let dir = tempfile::tempdir().unwrap();
+    make(&options(dir.path(), 1_000));
+    let events = table(dir.path(), "subscription_item_change_events");
+    assert!(events.len() > 200);
+    let mut balance: BTreeMap<(String, String), i64> = BTreeMap::new();
+    let mut last = BTreeMap::new();
+    for event in &events {
+        let (starts, change) = (event["event_type"] == "ACTIVE_START", whole(event, "mrr_change"));
+        assert!(starts == (change > 0) && change != 0, "{event:?}");
+        assert_eq!(starts, whole(event, "quantity_change") > 0, "{event:?}");
+        let instant: Timestamp = format!("{}Z", event["event_timestamp"].trim_end_matches('Z')).parse().unwrap();
+        let local = instant.to_zoned(TimeZone::get("America/New_York").unwrap()).datetime();
+        assert_eq!(event["local_event_timestamp"], local.to_string(), "{event:?}");
+        let before = last.insert(&event["customer_id"], instant);
+        assert!(before.is_none_or(|before| before <= instant), "{event:?}");
+        let key = (event["customer_id"].clone(), event["currency"].clone());
+        *balance.entry(key).or_default() += change;
+    }
+    let mut paying = 0;
+    for index in (0..1_000).step_by(10) {
+        let life = life(index);
+        let mut expected: BTreeMap<&str, i128> = BTreeMap::new();
+        for item in life.items.iter().filter(|item| item.pays_on(day(2026, 6, 30))) {
+            *expected.entry(item.currency.code()).or_default() += billing::half_even(item.monthly_36(), 3_600);
+        }
+        for currency in ["usd", "jpy"] {
+            let key = (format!("cus_{}", life.who.key.code()), currency.to_owned());
+            let found = balance.remove(&key).unwrap_or(0);
+            let wanted = expected.get(currency).copied().unwrap_or(0);
+            assert_eq!(i128::from(found), wanted, "{key:?}");
+            paying += usize::from(wanted > 0);
+        }
+    }
+    assert!(paying > 30 && balance.is_empty(), "{paying} pay, {balance:?} are left");
+}
+
+/// Prorations and fees are kept in the lines alone.
+#[test]
+fn lines_add_up_to_the_invoices() {
+    let dir = tempfile::tempdir().unwrap();
+    make(&options(dir.path(), 1_000));
+    let lines = table(dir.path(), "invoice_lines");
+    let mut sums: BTreeMap<&str, i64> = BTreeMap::new();
+    let (mut credits, mut fees) = (0, 0);
+    for line in &lines {
+        let (subscription, proration) = (line["type"] == "subscription", line["proration"] == "true");
+        let (amount, off) = (whole(line, "amount"), whole(line, "discount_amount"));
+        assert!((0..=amount.max(0)).contains(&off) && whole(line, "net_amount") == amount - off, "{line:?}");
+        let sum = sums.entry(line["invoice_id"].as_str()).or_default();
+        if subscription {
+            *sum += amount - off;
+        } else if proration {
+            credits += usize::from(amount < 0);
+        } else {
+            fees += 1;
+        }
+        let instantaneous = line["period_start"] == line["period_end"];
+        assert_eq!(instantaneous, !subscription && !proration, "{line:?}");
+        assert!(line["period_start"] <= line["period_end"] && (amount > 0 || proration), "{line:?}");
+    }
+    assert!(credits > 5 && fees > 0, "{credits} credits, {fees} fees");
+    for invoice in table(dir.path(), "invoices") {
+        let found = sums.remove(invoice["invoice_id"].as_str());
+        assert_eq!(found, Some(whole(&invoice, "subtotal")), "{invoice:?}");
+    }
+    assert!(sums.is_empty(), "{sums:?}");
+}
+
+#[test]
+fn an_upgrade_within_a_period_is_charged_on_the_next_invoice() {
+    let dir = tempfile::tempdir().unwrap();
+    make(&options(dir.path(), 60));
+    // 30 and 29 days of November and December: every one of these is billed from the first.
+    let lines = table(dir.path(), "invoice_lines");
+    let id = format!("cus_{}", CustomerKey::new(16).code());
+    let prorated: Vec<_> = lines
+        .iter()
+        .filter(|line| line["customer_id"] == id && line["proration"] == "true")
+        .map(|line| (line["product"].as_str(), whole(line, "amount")))
+        .collect();
+    assert_eq!(prorated, [], "a change on the first day of a period needs no proration: {prorated:?}");
+    let id = format!("cus_{}", CustomerKey::new(15).code());
+    let prorated: Vec<_> = lines
+        .iter()
+        .filter(|line| line["customer_id"] == id && line["proration"] == "true")
+        .map(|line| {
+            (line["plan"].as_str(), whole(line, "amount"), &line["period_start"][..10], &line["period_end"][..10])
+        })
+        .collect();
+    // 19 of the 30 days from 1 November to 1 December: 580.00 back and 980.00 charged for the
+    // first subscription, 435.00 back and 290.00 charged for the second.
+    assert_eq!(
+        prorated,
+        [
+            ("core_team", -36_733, "2025-11-12", "2025-12-01"),
+            ("core_business", 62_067, "2025-11-12", "2025-12-01"),
+            ("core_team", -27_550, "2025-11-12", "2025-12-01"),
+            ("core_team", 18_367, "2025-11-12", "2025-12-01"),
+        ]
+    );
+}
+
+#[test]
+fn tiered_accounts_merges_and_usage_are_as_the_readme_tells() {
+    let dir = tempfile::tempdir().unwrap();
+    make(&options(dir.path(), 60));
+    let id = |index: u64| format!("cus_{}", CustomerKey::new(index).code());
+    let terms = |account: usize| -> Vec<(String, i64)> {
+        let id = id(tiers::ACCOUNTS[account].key);
+        let rows = table(dir.path(), "tiered_items");
+        let own = rows.iter().filter(|row| row["customer_id"] == id);
+        own.map(|row| (row["started_on"].clone(), whole(row, "quantity"))).collect()
+    };
+    let days = |terms: &[(&str, i64)]| terms.iter().map(|(d, q)| ((*d).to_owned(), *q)).collect::<Vec<_>>();
+    assert_eq!(terms(0), days(&[("2025-02-10", 80), ("2025-06-10", 100), ("2025-09-10", 120), ("2026-01-10", 1_200)]));
+    assert_eq!(terms(1), days(&[("2025-03-20", 8), ("2025-07-20", 50), ("2025-11-20", 160), ("2026-03-20", 100)]));
+
+    let prices = table(dir.path(), "price_tiers");
+    assert_eq!(prices.len(), 2 * 2 * 3);
+    let open: Vec<_> = prices.iter().filter(|row| !row.contains_key("up_to")).collect();
+    assert_eq!(open.len(), 4, "each price list ends with a tier without an end");
+
+    let merges: Vec<_> = table(dir.path(), "identity_map")
+        .into_iter()
+        .map(|row| (row["old_customer_id"].clone(), row["customer_id"].clone(), row["merged_on"].clone()))
+        .collect();
+    let merge = |old, new, on: &str| (id(old), id(new), on.to_owned());
+    assert_eq!(
+        merges,
+        [
+            merge(25, 2, "2026-01-10"),
+            merge(2, 45, "2026-03-02"),
+            merge(38, 35, "2026-05-04"),
+            merge(tiers::ACCOUNTS[0].key, 27, "2026-02-02"),
+        ]
+    );
+
+    let usage = table(dir.path(), "usage_charges");
+    let metered: Vec<_> = usage.iter().filter(|row| row["customer_id"] == id(26)).collect();
+    assert_eq!(metered.len(), 15);
+    assert!(metered.iter().all(|row| row["committed_amount"] == "20000" && row["month"] != "2025-07-01"));
+    assert_eq!((metered[0]["month"].as_str(), whole(metered[0], "amount")), ("2025-03-01", 12_000));
+}
+
+#[test]
+fn requests_and_failed_payments_have_their_days() {
+    let dir = tempfile::tempdir().unwrap();
+    make(&options(dir.path(), 60));
+    let items = table(dir.path(), "subscription_items");
+    let of = |index: u64, status: &str| {
+        let id = format!("cus_{}", CustomerKey::new(index).code());
+        let found = items.iter().find(|row| row.get("customer_id") == Some(&id) && row["status"] == status);
+        found.cloned().unwrap()
+    };
+    // Asked for on 20 July, a month from the 15th on; on 11 June, a year from 18 August on.
+    assert_eq!(of(5, "canceled")["cancel_period_end"], "2025-08-15");
+    assert_eq!(of(34, "active")["cancel_period_end"], "2026-08-18");
+    // Ten days before the end, in both versions of the row.
+    assert_eq!(of(11, "canceled")["past_due_since"], "2026-02-26");
+    assert_eq!(of(11, "past_due")["past_due_since"], "2026-02-26");
+    assert!(!of(2, "active").contains_key("past_due_since"));
+    assert!(!of(2, "active").contains_key("cancel_period_end"));
+}
+
 #[test]
 fn customers_whom_the_product_does_not_suit_leave_more_often() {
     let (mut paying, mut left) = ([0_u32; 2], [0_u32; 2]);
@@ -385,8 +562,9 @@ fn a_sample_replaces_an_earlier_one_whole() {
 #[test]
 fn the_readme_of_the_sample_names_every_case() {
     let readme = include_str!("../../sample_data/README.md");
-    for case in cases::all() {
-        let id = format!("cus_{}", CustomerKey::new(case.index).code());
-        assert!(readme.contains(&id), "`{id}` ({})", case.company);
+    let numbers = cases::all().map(|case| case.index).chain(tiers::ACCOUNTS.iter().map(|account| account.key));
+    for number in numbers {
+        let id = format!("cus_{}", CustomerKey::new(number).code());
+        assert!(readme.contains(&id), "`{id}` (number {number})");
     }
 }
