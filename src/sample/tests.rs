@@ -560,6 +560,19 @@ fn a_sample_replaces_an_earlier_one_whole() {
 }
 
 #[test]
+fn the_committed_sample_is_what_the_generator_makes() {
+    let dir = tempfile::tempdir().unwrap();
+    make(&options(dir.path(), 3_000));
+    let made = files(dir.path());
+    let committed = Path::new(env!("CARGO_MANIFEST_DIR")).join("sample_data");
+    for (path, bytes) in &made {
+        assert!(fs::read(committed.join(path)).unwrap() == *bytes, "{path}");
+    }
+    let size: usize = made.values().map(Vec::len).sum();
+    assert!(size < 1_500_000, "{size} bytes are much to commit");
+}
+
+#[test]
 fn the_readme_of_the_sample_names_every_case() {
     let readme = include_str!("../../sample_data/README.md");
     let numbers = cases::all().map(|case| case.index).chain(tiers::ACCOUNTS.iter().map(|account| account.key));
