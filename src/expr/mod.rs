@@ -7,6 +7,7 @@ pub mod calendar;
 pub mod cohort;
 pub mod dims;
 pub mod key;
+pub mod lmdi;
 pub mod money;
 pub mod ratio;
 pub mod steps;

@@ -8,6 +8,7 @@ use crate::expr::bridge::{amount, bridge, count};
 use crate::expr::calendar::{Grain, date_lit};
 use crate::expr::cohort::{Cells, Cohorts};
 use crate::expr::dims::{cols_of, int, sort_on, with_total};
+use crate::expr::lmdi::{contribution, log_mean};
 use crate::expr::money::{div_half_even, float_to_units, share_of};
 use crate::expr::ratio::{ratio, reason};
 use crate::expr::steps::ValueAt;
@@ -307,16 +308,34 @@ impl Ltv {
                 ])
                 .alias("ltv_reason"),
             )
-            .with_column(
-                when(col("ltv_reason").is_null())
-                    .then(float_to_units(
-                        col("closing_mrr").cast(DataType::Float64) * self.margin_rate()
-                            / customers().cast(DataType::Float64)
-                            / col("trailing_churn_rate"),
-                    ))
-                    .otherwise(lit(NULL))
-                    .alias("ltv"),
-            ))
+            .with_columns([
+                (col("closing_mrr").cast(DataType::Float64) * self.margin_rate()
+                    / customers().cast(DataType::Float64)
+                    / col("trailing_churn_rate"))
+                .alias("lifetime_value"),
+                (col("closing_mrr").cast(DataType::Float64) / customers().cast(DataType::Float64)).alias("mean_mrr"),
+            ])
+            .with_columns(["lifetime_value", "mean_mrr"].map(|name| when(col("ltv_reason").is_null()).then(col(name)).otherwise(lit(NULL)).alias(name)))
+            .with_column(float_to_units(col("lifetime_value")).alias("ltv")))
+    }
+
+    /// Adds the change of LTV since the month before, and what ARPA and churn did to it.
+    fn with_change(&self, rows: LazyFrame) -> PolarsResult<LazyFrame> {
+        let mut group = self.view.group();
+        group.push(col("is_total"));
+        let names = ["ltv", "lifetime_value", "mean_mrr"];
+        let before = |name: &str| format!("{name}_before");
+        let shifted = names.iter().map(|n| Ok(col(*n).shift(lit(1)).over(group.clone())?.alias(before(n)))).collect::<PolarsResult<Vec<_>>>()?;
+        let mean = log_mean(&col("lifetime_value"), &col(before("lifetime_value")));
+        Ok(rows
+            .with_columns(shifted)
+            .with_columns([
+                reason([(col("ltv").is_null(), "no_ltv"), (col(before("ltv")).is_null(), "no_previous_ltv")]).alias("ltv_change_reason"),
+                (col("ltv") - col(before("ltv"))).alias("ltv_change"),
+                float_to_units(contribution(mean, col("mean_mrr"), col(before("mean_mrr")))).alias("ltv_change_from_arpa"),
+            ])
+            // The margin is the same in every month, so the rest is churn; what rounding leaves is in it too.
+            .with_column((col("ltv_change") - col("ltv_change_from_arpa")).alias("ltv_change_from_churn")))
     }
 
     /// Adds CAC, payback and CRC to rows that have LTV.
@@ -376,7 +395,7 @@ impl Ltv {
             self.view.periods().start(col("period")).alias("period_start"),
             col("period").lt_eq(lit(self.view.last_complete())).alias("is_complete"),
         ]);
-        let rows = self.with_ltv(rows)?.with_column(self.margin_rate().alias("gross_margin"));
+        let rows = self.with_change(self.with_ltv(rows)?)?.with_column(self.margin_rate().alias("gross_margin"));
         match &self.costs {
             None => Ok(rows),
             Some(costs) => self.with_costs(rows, costs, inputs),
@@ -435,7 +454,11 @@ impl Metric for Ltv {
             .column("churn_events", Int, "customers", "customers churned in the months that are averaged")
             .nullable("trailing_churn_rate", Float, "rate", "mean of the monthly churn rates")
             .nullable("ltv", Money, "money per customer", "ARPA times margin over trailing churn")
-            .nullable("ltv_reason", Text, "", "why ltv is NULL: `period_incomplete`, `no_customers`, `short_history`, `few_churn_events`, `no_churn`");
+            .nullable("ltv_reason", Text, "", "why ltv is NULL: `period_incomplete`, `no_customers`, `short_history`, `few_churn_events`, `no_churn`")
+            .nullable("ltv_change", Money, "money per customer", "LTV less that of the month before")
+            .nullable("ltv_change_from_arpa", Money, "money per customer", "what the change of ARPA did to LTV")
+            .nullable("ltv_change_from_churn", Money, "money per customer", "what the change of trailing churn did to LTV; the two sum to the change")
+            .nullable("ltv_change_reason", Text, "", "why the change is NULL: `no_ltv`, `no_previous_ltv`");
         if self.costs.is_some() {
             schema = schema
                 .column("new_customers", Int, "customers", "customers of kind new in the month; denominator of CAC")

@@ -73,10 +73,18 @@ fn churn(terms: Terms, cell: &Cell) -> Option<f64> {
     }
 }
 
-fn month(world: &World<'_>, terms: Terms, look: Look<'_>, cells: &[Cell], cell: &Cell) -> Row {
-    let period = world.periods(Grain::Month)[cell.period];
-    let s = &cell.sums;
-    let (complete, customers) = (world.is_complete(period), i128::from(s.closing_customers));
+/// What a month says about a lifetime.
+struct Lifetime {
+    events: i64,
+    rate: Option<f64>,
+    reason: Option<&'static str>,
+    /// Mean revenue per customer, and value of a lifetime.
+    value: Option<(f64, f64)>,
+}
+
+fn lifetime(world: &World<'_>, terms: Terms, cells: &[Cell], cell: &Cell) -> Lifetime {
+    let complete = world.is_complete(world.periods(Grain::Month)[cell.period]);
+    let customers = i128::from(cell.sums.closing_customers);
     let trailing: Vec<&Cell> = cells
         .iter()
         .filter(|c| {
@@ -98,8 +106,32 @@ fn month(world: &World<'_>, terms: Terms, look: Look<'_>, cells: &[Cell], cell: 
         (events < terms.min_events, "few_churn_events"),
         (rate == Some(0.0), "no_churn"),
     ]);
+    let value = rate.filter(|_| reason.is_none()).map(|rate| {
+        let arpa = cell.sums.closing as f64 / customers as f64;
+        (arpa, arpa * (terms.margin as f64 / 100.0) / rate)
+    });
+    Lifetime { events, rate, reason, value }
+}
+
+/// Change of the value of a lifetime in whole units, and the part of it that comes from revenue per customer.
+fn change(before: (f64, f64), now: (f64, f64)) -> (f64, f64) {
+    let logs = now.1.ln() - before.1.ln();
+    let mean = if logs.abs() < 1e-12 { now.1 } else { (now.1 - before.1) / logs };
+    (now.1.round_ties_even() - before.1.round_ties_even(), (mean * (now.0.ln() - before.0.ln())).round_ties_even())
+}
+
+fn month(world: &World<'_>, terms: Terms, look: Look<'_>, cells: &[Cell], cell: &Cell) -> Row {
+    let period = world.periods(Grain::Month)[cell.period];
+    let s = &cell.sums;
+    let (complete, customers) = (world.is_complete(period), i128::from(s.closing_customers));
     let margin = terms.margin as f64 / 100.0;
-    let ltv = rate.filter(|_| reason.is_none()).map(|rate| s.closing as f64 * margin / customers as f64 / rate);
+    let Lifetime { events, rate, reason, value } = lifetime(world, terms, cells, cell);
+    let ltv = value.map(|(_, ltv)| ltv);
+    let previous = cells
+        .iter()
+        .find(|c| c.currency == cell.currency && c.group == cell.group && c.period + 1 == cell.period)
+        .and_then(|c| lifetime(world, terms, cells, c).value);
+    let apart = previous.zip(value).map(|(before, now)| change(before, now));
     let mut row = row! {
         "period_start" => period.start,
         "currency" => cell.currency,
@@ -113,6 +145,10 @@ fn month(world: &World<'_>, terms: Terms, look: Look<'_>, cells: &[Cell], cell: 
         "trailing_churn_rate" => rate,
         "ltv" => ltv.map(About),
         "ltv_reason" => reason,
+        "ltv_change" => apart.map(|(all, _)| About(all)),
+        "ltv_change_from_arpa" => apart.map(|(_, arpa)| About(arpa)),
+        "ltv_change_from_churn" => apart.map(|(all, arpa)| About(all - arpa)),
+        "ltv_change_reason" => first_reason(&[(value.is_none(), "no_ltv"), (previous.is_none(), "no_previous_ltv")]),
     };
     if let Some(costs) = terms.costs {
         row.extend(with_costs(world, costs, cell, margin, ltv, rate));
