@@ -37,6 +37,7 @@ metrics! {
     mrr_ledger,
     mrr_movements,
     nps,
+    renewals,
     revenue_retention,
 }
 

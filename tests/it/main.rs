@@ -14,5 +14,6 @@ mod crash;
 mod laws;
 mod nightly;
 mod process;
+mod refusals;
 mod support;
 mod tidy;
