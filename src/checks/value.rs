@@ -104,7 +104,8 @@ impl Literal {
     }
 }
 
-fn days(date: Date) -> i32 {
+/// Days since 1970-01-01.
+pub(crate) fn days(date: Date) -> i32 {
     let epoch = Date::constant(1970, 1, 1);
     // Both dates lie within years -9999 to 9999: the span has no other unit than days.
     date.since(epoch).map_or(0, |span| span.get_days())

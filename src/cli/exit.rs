@@ -21,7 +21,7 @@ pub enum Exit {
     Plan = 3,
     /// A data contract or a check failed at severity error.
     Contract = 4,
-    /// A source is missing or incomplete.
+    /// A source is missing, incomplete or stale.
     Source = 5,
     /// Input or output failed for a reason that may pass.
     Transient = 6,
@@ -54,7 +54,7 @@ pub(super) const TABLE: &[(&str, &str, &str)] = &[
     ("2", "command line wrong: unknown flag, a selector term that matches nothing, bad parameter, no `as_of`", "no"),
     ("3", "pipeline file or plan invalid", "no"),
     ("4", "a data contract or check failed at severity error; what it concerns is not published", "no, fix the data"),
-    ("5", "source missing or incomplete", "later"),
+    ("5", "source missing, incomplete, or older than its `freshness` allows; nothing is published", "later"),
     ("6", "transient input or output error", "yes"),
     ("7", "another run holds the lock", "yes"),
     ("8", "memory, disk or quota exceeded", "with more resources"),
@@ -101,6 +101,7 @@ pub(super) fn of_status(status: Status) -> Option<Exit> {
         Status::Succeeded => Some(Exit::Success),
         Status::Failed => Some(Exit::Failed),
         Status::Rejected => Some(Exit::Contract),
+        Status::Stale => Some(Exit::Source),
         Status::Cancelled => None,
     }
 }

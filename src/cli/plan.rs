@@ -14,6 +14,7 @@ use crate::plan::{RunPlan, TablePlan};
 use crate::report::Trouble;
 use crate::report::format::{bytes, counted};
 use crate::sources::SourcePlan;
+use crate::spec::contract::Severity;
 use crate::spec::pipeline::OnViolation;
 
 pub(super) fn run(args: &PlanArgs, io: &mut Io<'_>) -> io::Result<Exit> {
@@ -80,14 +81,30 @@ fn scans(plan: &RunPlan, source: &SourcePlan) -> usize {
     usize::from(by_table || by_reference)
 }
 
-/// The contract of a source by the names of its rules.
+/// The contract of a source by the names of its rules, with what is not an error.
 fn rules(source: &SourcePlan) -> Vec<String> {
-    let mut out: Vec<String> = source.rules.iter().map(ToString::to_string).collect();
-    out.extend(source.unique.iter().map(|columns| format!("unique({})", columns.join(", "))));
-    out.extend(
-        source.references.iter().map(|r| format!("references({} -> {}.{})", r.column, r.target, r.target_column)),
-    );
+    let mut out: Vec<String> = source.rules.iter().map(|rule| meant(source, rule.to_string())).collect();
+    out.extend(source.unique.iter().map(|columns| meant(source, format!("unique({})", columns.join(", ")))));
+    out.extend(source.references.iter().map(|r| {
+        let name = meant(source, format!("references({})", r.column));
+        name.replacen(')', &format!(" -> {}.{})", r.target, r.target_column), 1)
+    }));
+    out.extend(source.aggregates.iter().map(|aggregate| {
+        let warn = if aggregate.severity == Severity::Warn { " (a warning)" } else { "" };
+        format!("{}{warn}", aggregate.condition.name)
+    }));
+    out.extend(source.row_count.iter().map(|_| "row_count".to_owned()));
+    out.extend(source.freshness.iter().map(|freshness| format!("freshness({})", freshness.column)));
     out
+}
+
+fn meant(source: &SourcePlan, rule: String) -> String {
+    let bearing = source.bearing(&rule);
+    match (bearing.severity, bearing.words()) {
+        (Severity::Warn, _) => format!("{rule} (a warning)"),
+        (Severity::Error, words) if words.is_empty() => rule,
+        (Severity::Error, words) => format!("{rule} (a warning up to {words})"),
+    }
 }
 
 fn on_violation(source: &SourcePlan) -> String {
@@ -188,6 +205,10 @@ fn of_source(out: &mut String, plan: &RunPlan, source: &SourcePlan) {
         line(out, "deduplicate", &format!("one row per {}, the last by {}", d.key.join(", "), d.order_by.join(", ")));
     }
     line(out, "rules", &rules(source).join(", "));
+    if !source.proven.is_empty() {
+        let names: Vec<String> = source.proven.iter().map(ToString::to_string).collect();
+        line(out, "proven", &format!("by the footers, without reading: {}", names.join(", ")));
+    }
     line(out, "on violation", &on_violation(source));
 }
 
@@ -239,6 +260,7 @@ fn document(plan: &RunPlan, explained: &[(&TablePlan, String)]) -> Value {
             "filters": source.filters.iter().map(|f| json!({"name": f.name, "sql": f.sql})).collect::<Vec<_>>(),
             "deduplicate": source.deduplicate.as_ref().map(|d| json!({"key": d.key, "order_by": d.order_by})),
             "rules": rules(source),
+            "proven_by_footers": source.proven.iter().map(ToString::to_string).collect::<Vec<_>>(),
             "on_violation": on_violation(source),
         })
     };

@@ -183,6 +183,7 @@ impl Read {
         let described = describe(&requests);
         let request = Request {
             as_of,
+            cutoff: args.cutoff.filter(|_| args.as_of.is_none()),
             select: args.select.clone(),
             exclude: args.exclude.clone(),
             threads,

@@ -107,6 +107,7 @@ codes! {
     SourceStale "T0404" "an export is older than allowed"
     RowsQuarantined "T0405" "rows of an export were set aside"
     SourceLate "T0406" "an export is older than expected"
+    SourceCheck "T0407" "an export as a whole is not as its contract expects"
 }
 
 impl std::fmt::Display for Code {

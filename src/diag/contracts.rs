@@ -1,6 +1,6 @@
 //! Messages of group `T04`: data breaks a contract while a run goes on. They have no place in the file.
 
-use super::{Code, Diagnostic, Diagnostics, quote};
+use super::{Code, Diagnostic, Diagnostics, Severity, quote};
 
 impl Diagnostics {
     /// Rows of a result fail a blocking check; the previous version of the table stays.
@@ -21,9 +21,19 @@ impl Diagnostics {
         self.push(message.help(format!("{help}; the previous table was kept")));
     }
 
-    /// Rows of an export break the contract of `source` where the contract says `fail`.
-    pub fn source_rejected(&mut self, source: &str, failing: u64, rows: u64, check: &str, samples: Vec<String>) {
-        let title = format!("source {} rejected: {failing} of {rows} rows fail {}", quote(source), quote(check));
+    /// Rows of an export break the contract of `source` where the contract says `fail`; `allowed` is
+    /// the tolerance that they exceed, such as `10 rows`.
+    pub fn source_rejected(
+        &mut self,
+        source: &str,
+        (failing, rows): (u64, u64),
+        check: &str,
+        allowed: Option<&str>,
+        samples: Vec<String>,
+    ) {
+        let allowed = allowed.map(|allowed| format!(", allowed are {allowed}")).unwrap_or_default();
+        let title =
+            format!("source {} rejected: {failing} of {rows} rows fail {}{allowed}", quote(source), quote(check));
         let mut message = Diagnostic::error(Code::SourceRejected, title);
         message.details = sample_line(samples);
         self.push(
@@ -40,14 +50,33 @@ impl Diagnostics {
         );
     }
 
-    /// The newest row of `source` is older than `error_after`, counted from the cut-off.
-    pub fn source_stale(&mut self, source: &str, newest: &str, age: &str, limit: &str) {
-        let title =
-            format!("source {} is stale: its newest row is from {newest}, {age} before the cut-off", quote(source));
+    /// `source` is older than `error_after` allows, counted from the cut-off; `said` tells how old.
+    pub fn source_stale(&mut self, source: &str, said: &str, limits: &str) {
+        let title = format!("source {} is stale: {said}", quote(source));
         self.push(
             Diagnostic::error(Code::SourceStale, title)
-                .help(format!("`error_after` allows {limit}; check that the export ran")),
+                .help(limits)
+                .help("nothing was published; run again when the export is there"),
         );
+    }
+
+    /// A contract of `source` as a whole is broken: `said` is what was found, `allowed` what is expected.
+    pub fn source_check(&mut self, source: &str, rule: &str, said: &str, allowed: &str, severity: Severity) {
+        let message = match severity {
+            Severity::Error => {
+                let title = format!("source {} rejected by {}: {said}", quote(source), quote(rule));
+                Diagnostic::error(Code::SourceCheck, title)
+            }
+            Severity::Warning => {
+                let title = format!("source {} is not as {} expects: {said}", quote(source), quote(rule));
+                Diagnostic::warning(Code::SourceCheck, title)
+            }
+        };
+        let message = if allowed.is_empty() { message } else { message.help(allowed) };
+        self.push(match severity {
+            Severity::Error => message.help("nothing was published; the previous tables were kept"),
+            Severity::Warning => message,
+        });
     }
 
     /// Rows of `source` break its contract and were set aside; a warning.
@@ -59,11 +88,12 @@ impl Diagnostics {
         );
     }
 
-    /// The newest row of `source` is older than `warn_after`, counted from the cut-off; a warning.
-    pub fn source_late(&mut self, source: &str, newest: &str, age: &str, limit: &str) {
-        let title =
-            format!("source {} is late: its newest row is from {newest}, {age} before the cut-off", quote(source));
-        self.push(Diagnostic::warning(Code::SourceLate, title).help(format!("`warn_after` expects at most {limit}")));
+    /// `source` is older than `warn_after` expects, counted from the cut-off; a warning.
+    pub fn source_late(&mut self, source: &str, said: &str, limits: &str) {
+        let title = format!("source {} is late: {said}", quote(source));
+        self.push(
+            Diagnostic::warning(Code::SourceLate, title).help(limits).help("check that the export of the night ran"),
+        );
     }
 }
 

@@ -316,25 +316,41 @@ fn messages_about_data() {
       customer_id=1042 month=2025-03-01 (2 rows), 1 more
     help: the export holds overlapping rows for these customers; the previous table was kept
     ");
-    assert_snapshot!(told(|d, _| d.source_rejected("customers", 3, 8412, "not_null(customer_id)", Vec::new())), @r"
+    assert_snapshot!(told(|d, _| d.source_rejected("customers", (3, 8412), "not_null(customer_id)", None, Vec::new())), @r"
     error[T0402]: source `customers` rejected: 3 of 8412 rows fail `not_null(customer_id)`
+    help: repair the export, or set such rows aside: `on_violation: {quarantine: {max_rows: 500}}`
+    ");
+    assert_snapshot!(told(|d, _| d.source_rejected("customers", (3, 8412), "one_of(country)", Some("2 rows"), Vec::new())), @r"
+    error[T0402]: source `customers` rejected: 3 of 8412 rows fail `one_of(country)`, allowed are 2 rows
     help: repair the export, or set such rows aside: `on_violation: {quarantine: {max_rows: 500}}`
     ");
     assert_snapshot!(told(|d, _| d.quarantine_exceeded("customers", 812, 8412, "500 rows")), @r"
     error[T0403]: source `customers`: 812 of 8412 rows quarantined, allowed are 500 rows
     help: look at the quarantined rows first; raise the limit only if they are as expected
     ");
-    assert_snapshot!(told(|d, _| d.source_stale("customers", "2026-06-28 01:10", "3d", "50h")), @r"
-    error[T0404]: source `customers` is stale: its newest row is from 2026-06-28 01:10, 3d before the cut-off
-    help: `error_after` allows 50h; check that the export ran
+    let old = "its newest `updated_at` is 2026-06-28T01:10:00Z, 3d 2h before the cut-off 2026-07-01T04:00:00Z";
+    assert_snapshot!(told(|d, _| d.source_stale("customers", old, "`error_after` is 50h")), @r"
+    error[T0404]: source `customers` is stale: its newest `updated_at` is 2026-06-28T01:10:00Z, 3d 2h before the cut-off 2026-07-01T04:00:00Z
+    help: `error_after` is 50h
+    help: nothing was published; run again when the export is there
+    ");
+    let few = "its files hold 40 rows after 8,412 in the run before";
+    assert_snapshot!(told(|d, _| d.source_check("customers", "row_count.change", few, "at most 20% fewer", Severity::Error)), @r"
+    error[T0407]: source `customers` rejected by `row_count.change`: its files hold 40 rows after 8,412 in the run before
+    help: at most 20% fewer
+    help: nothing was published; the previous tables were kept
+    ");
+    assert_snapshot!(told(|d, _| d.source_check("customers", "some_paid", "`sum(amount) > 0` is false for its 12 used rows", "", Severity::Warning)), @r"
+    warning[T0407]: source `customers` is not as `some_paid` expects: `sum(amount) > 0` is false for its 12 used rows
     ");
     assert_snapshot!(told(|d, _| d.rows_quarantined("customers", 12, 8412, "out/_quarantine/customers")), @r"
     warning[T0405]: source `customers`: 12 of 8412 rows quarantined
     help: the rows and their reasons are in `out/_quarantine/customers`
     ");
-    assert_snapshot!(told(|d, _| d.source_late("customers", "2026-06-29 01:10", "30h", "26h")), @r"
-    warning[T0406]: source `customers` is late: its newest row is from 2026-06-29 01:10, 30h before the cut-off
-    help: `warn_after` expects at most 26h
+    assert_snapshot!(told(|d, _| d.source_late("customers", old, "`warn_after` is 26h, `error_after` is 90h")), @r"
+    warning[T0406]: source `customers` is late: its newest `updated_at` is 2026-06-28T01:10:00Z, 3d 2h before the cut-off 2026-07-01T04:00:00Z
+    help: `warn_after` is 26h, `error_after` is 90h
+    help: check that the export of the night ran
     ");
 }
 

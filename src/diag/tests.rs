@@ -41,7 +41,7 @@ fn messages_are_sorted_by_place_and_counted() {
     assert_eq!(warned.summary().as_deref(), Some("warning: 1 warning in p.yml"));
 
     let mut data = Diagnostics::without_file();
-    data.source_stale("a", "x", "3d", "1d");
+    data.source_stale("a", "x", "1d");
     assert_eq!(data.summary(), None);
 }
 

@@ -6,6 +6,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use polars::prelude::*;
 
+use crate::engine::before;
 use crate::engine::checked::{check, collect_all, figures};
 use crate::engine::write::{staged, write};
 use crate::engine::{
@@ -101,6 +102,11 @@ impl Run<'_> {
             outcome.tables = self.unpublished("a source broke its contract");
             return Ok(());
         }
+        if outcome.sources.iter().any(|s| s.loaded.stale()) {
+            outcome.status = Status::Stale;
+            outcome.tables = self.unpublished("a source is stale");
+            return Ok(());
+        }
         let mut computed = self.compute(&mut inputs);
         if self.watch.cancelled() {
             outcome.status = Status::Cancelled;
@@ -192,7 +198,13 @@ impl Run<'_> {
             rows: files().map(|f| f.rows).sum(),
             bytes: files().map(|f| f.bytes).sum(),
         });
-        let loaded = sources::load(&self.plan.sources, &wanted, &mut Loads(self.watch))?;
+        let compared = self.plan.sources.iter().filter(|s| s.row_count.as_ref().is_some_and(|c| c.change.is_some()));
+        let compared: Vec<&str> = compared.map(|source| source.name.as_str()).collect();
+        let measures = sources::Measures {
+            cutoff: Some(self.plan.cutoff),
+            rows_before: before::rows(&self.plan.publish.root, &self.plan.pipeline, &compared),
+        };
+        let loaded = sources::load_against(&self.plan.sources, &wanted, &measures, &mut Loads(self.watch))?;
         let mut out = Vec::new();
         for mut source in loaded {
             let Some(plan) = self.plan.sources.iter().find(|p| p.name == source.name) else { continue };
@@ -292,7 +304,7 @@ impl Run<'_> {
                     TableState::Helper { rows }
                 } else {
                     // Replaced when the publish says where it is.
-                    TableState::Rejected
+                    TableState::Rejected { rows }
                 };
                 let headlines = if verified.contains_key(&table.name) { figures(table, &frame) } else { Vec::new() };
                 (state, attrition, headlines)

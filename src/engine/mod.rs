@@ -3,6 +3,7 @@
 //! [`Engine`] is the one seam: a plan goes in, an outcome comes out. [`local::Local`] runs it with
 //! Polars in this process.
 
+mod before;
 mod checked;
 pub mod local;
 pub mod lower;
@@ -133,6 +134,8 @@ pub enum Status {
     Failed,
     /// Data broke a contract; nothing that depends on it is published.
     Rejected,
+    /// A source is older than its contract allows; nothing is published before its next export.
+    Stale,
     /// Stopped before anything became visible.
     Cancelled,
 }
@@ -193,7 +196,10 @@ pub enum TableState {
         rows: u64,
     },
     /// Computed, but a check failed here or in its group.
-    Rejected,
+    Rejected {
+        /// Rows.
+        rows: u64,
+    },
     /// Could not be computed.
     Failed {
         /// What the engine said.

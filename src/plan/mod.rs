@@ -15,7 +15,7 @@ use crate::diag::Diagnostics;
 use crate::expr::calendar::Calendar;
 use crate::metrics::{self, Metric};
 use crate::schema::TableSchema;
-use crate::sources::{Catalog, SourcePlan};
+use crate::sources::{Catalog, SourcePlan, end_of_day};
 use crate::spec::file::{PipelineFile, TableNode};
 use crate::spec::tree::{Kind, Node};
 use crate::spec::types::Name;
@@ -29,6 +29,8 @@ pub struct RunPlan {
     pub context: Context,
     /// IANA name of the pipeline's time zone.
     pub zone: String,
+    /// The instant up to which exports should be complete: `--cutoff`, or the end of the day of `as_of`.
+    pub cutoff: jiff::Timestamp,
     /// Sources in the order of the file.
     pub sources: Vec<SourcePlan>,
     /// Tables in the order they are computed.
@@ -85,6 +87,8 @@ pub struct PublishPlan {
 pub struct Request {
     /// `--as-of`, or what `--cutoff` comes to.
     pub as_of: Option<jiff::civil::Date>,
+    /// `--cutoff`.
+    pub cutoff: Option<jiff::Timestamp>,
     /// `--select`.
     pub select: Vec<String>,
     /// `--exclude`.
@@ -133,6 +137,10 @@ pub fn resolve(file: &PipelineFile, catalog: &Catalog, request: &Request, diags:
         pipeline: file.header.pipeline.to_string(),
         context,
         zone: file.header.timezone.as_str().to_owned(),
+        cutoff: request
+            .cutoff
+            .or_else(|| end_of_day(as_of?, file.header.timezone.time_zone()))
+            .unwrap_or(jiff::Timestamp::MAX),
         sources,
         tables,
         publish,
@@ -297,7 +305,7 @@ fn publish(file: &PipelineFile, catalog: &Catalog, request: &Request, diags: &mu
     let written = file.environment.root.as_ref().or(file.header.root.as_ref());
     let root = match (&request.root, written) {
         (Some(path), _) => path.clone(),
-        (None, Some(path)) => request.base.join(path.as_str()),
+        (None, Some(path)) => lexical(&request.base.join(path.as_str())),
         (None, None) => {
             diags.root_missing(file.root.key_span_of(&["pipeline"]));
             return None;

@@ -6,12 +6,13 @@ mod fit;
 mod layout;
 #[cfg(test)]
 mod tests;
+mod whole;
 
 use indexmap::IndexMap;
 
 use crate::diag::Diagnostics;
 use crate::schema::ColumnType;
-use crate::sources::{SourceCatalog, SourcePlan, engine_knows_zone};
+use crate::sources::{SourceCatalog, SourcePlan, engine_knows_zone, proven};
 use crate::spec::pipeline::SourceSpec;
 use crate::spec::tree::{Node, Span};
 use crate::spec::types::{CurrencyCode, Name, ZoneName};
@@ -72,6 +73,7 @@ pub fn resolve(
     let columns = column::resolve(here, diags);
     let (files, layouts) = layout::resolve(here, &columns, diags);
     let contract = contract::resolve(here, &columns, diags);
+    let (proven, rules) = contract.rules.into_iter().partition(|rule| proven(rule, &columns, &files, &layouts));
     let plan = SourcePlan {
         name: name.to_owned(),
         files,
@@ -79,8 +81,13 @@ pub fn resolve(
         columns,
         deleted: contract.deleted,
         filters: contract.filters,
-        rules: contract.rules,
+        rules,
+        proven,
         checks: contract.checks,
+        aggregates: contract.aggregates,
+        bearings: contract.bearings,
+        row_count: contract.row_count,
+        freshness: contract.freshness,
         key: spec.key.clone(),
         unique: contract.unique,
         deduplicate: contract.deduplicate,

@@ -1,8 +1,9 @@
 //! The history of all runs as Parquet, so that BI can chart rows, checks and durations by night.
 //!
-//! `<root>/_tenure/history/` holds `runs`, `sources`, `tables` and `checks`, one row per run and
-//! thing. They are made anew from the run records after every run, so nothing is ever appended
-//! twice and a lost file comes back.
+//! `<root>/_tenure/history/` holds `runs`, `sources`, `tables`, `checks`, `violations` (rules that
+//! rows of a source broke) and `attrition` (where the rows of a source or a table went; those of a
+//! source add up to the rows read), one row per run and thing. They are made anew from the run
+//! records after every run, so nothing is ever appended twice and a lost file comes back.
 
 use std::fs::{self, File};
 use std::io;
@@ -14,7 +15,7 @@ use arrow::array::{
 };
 use arrow::record_batch::RecordBatch;
 use parquet::arrow::ArrowWriter;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::record::{RecordError, replace};
 
@@ -68,6 +69,12 @@ const TABLE: &[(&str, &str, Kind)] = &[
 const CHECK: &[(&str, &str, Kind)] =
     &[("check_name", "name", Text), ("meaning", "meaning", Text), ("broken_rows", "broken", Whole)];
 
+const VIOLATION: &[(&str, &str, Kind)] = &[("rule", "rule", Text), ("rows", "rows", Whole), ("action", "action", Text)];
+
+const NAMED: &[(&str, &str, Kind)] = &[("relation", "relation", Text), ("name", "name", Text)];
+
+const REASON: &[(&str, &str, Kind)] = &[("reason", "kind", Text), ("rule", "rule", Text), ("rows", "rows", Whole)];
+
 /// Makes the history of a root anew from its run records.
 ///
 /// A record that cannot be read is left out; the others still count.
@@ -86,6 +93,12 @@ pub fn refresh(root: &Path) -> Result<(), RecordError> {
     };
     let sources: Vec<Vec<Value>> = of("sources").into_iter().map(|(run, source)| vec![run, source]).collect();
     let tables = of("tables");
+    let attrition: Vec<Vec<Value>> = runs.iter().flat_map(attrition).collect();
+    let violations = of("sources").into_iter().flat_map(|(run, source)| {
+        let all = source["violations"].as_array().cloned().unwrap_or_default();
+        all.into_iter().map(move |violation| vec![run.clone(), source.clone(), violation])
+    });
+    let violations: Vec<Vec<Value>> = violations.collect();
     let checks = tables.iter().flat_map(|(run, table)| {
         let all = table["checks"].as_array().cloned().unwrap_or_default();
         all.into_iter().map(|check| vec![run.clone(), table.clone(), check])
@@ -96,7 +109,31 @@ pub fn refresh(root: &Path) -> Result<(), RecordError> {
     write(&folder.join("runs.parquet"), &whole, &[RUN])?;
     write(&folder.join("sources.parquet"), &sources, &[&RUN[..5], SOURCE])?;
     write(&folder.join("tables.parquet"), &tables, &[&RUN[..5], TABLE])?;
-    write(&folder.join("checks.parquet"), &checks, &[&RUN[..5], &TABLE[..2], CHECK])
+    write(&folder.join("checks.parquet"), &checks, &[&RUN[..5], &TABLE[..2], CHECK])?;
+    write(&folder.join("violations.parquet"), &violations, &[&RUN[..5], &SOURCE[..1], VIOLATION])?;
+    write(&folder.join("attrition.parquet"), &attrition, &[&RUN[..5], NAMED, REASON])
+}
+
+/// Where the rows of every source and table of a run went, those of a source with its used rows.
+fn attrition(run: &Value) -> Vec<Vec<Value>> {
+    let mut out = Vec::new();
+    for (relation, key) in [("source", "sources"), ("table", "tables")] {
+        for part in run[key].as_array().into_iter().flatten() {
+            let named = json!({"relation": relation, "name": part["name"]});
+            if let Some(used) = part["used"].as_u64() {
+                out.push(vec![run.clone(), named.clone(), json!({"kind": "used", "rows": used})]);
+            }
+            for reason in part["attrition"].as_array().into_iter().flatten() {
+                let mut reason = reason.clone();
+                // Records of earlier versions tell the reason in one text only.
+                if reason["kind"].is_null() {
+                    reason["kind"] = reason["reason"].clone();
+                }
+                out.push(vec![run.clone(), named.clone(), reason]);
+            }
+        }
+    }
+    out
 }
 
 /// Run records in the order of their names, which is that of time.

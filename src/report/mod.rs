@@ -31,7 +31,7 @@ pub use history::refresh;
 pub use line::{LIMIT, refused_line, result_line};
 pub use record::{RecordError, folder_of, replace, write};
 pub use summary::{Style, summary};
-pub use tables::{CheckReport, FigureReport, ReasonReport, SourceReport, TableReport, ViolationRecord};
+pub use tables::{CheckReport, FigureReport, FindingRecord, ReasonReport, SourceReport, TableReport, ViolationRecord};
 pub use trouble::{Trouble, of_error, of_outcome};
 
 /// Version of the format of `run.json`. Keys are only added within one version.

@@ -65,10 +65,13 @@ fn sources(sources: &[SourceReport]) -> String {
     let mut lines = aligned(&rows, &[false, true, true, true, true], 0);
     // The reasons stand below the source that they explain.
     for (at, source) in read.iter().enumerate().rev() {
-        if !source.attrition.is_empty() {
-            let end = lines.match_indices('\n').nth(at + 1).map_or(lines.len(), |(end, _)| end + 1);
-            lines.insert_str(end, &reasons("", &source.attrition));
+        let mut below = if source.attrition.is_empty() { String::new() } else { reasons("", &source.attrition) };
+        for finding in source.findings.iter().filter(|finding| finding.verdict == "unchecked") {
+            let words: Vec<String> = finding.said.split(' ').map(str::to_owned).collect();
+            below.push_str(&wrapped(&format!("{} is not checked: ", finding.rule), &words, 6, " "));
         }
+        let end = lines.match_indices('\n').nth(at + 1).map_or(lines.len(), |(end, _)| end + 1);
+        lines.insert_str(end, &below);
     }
     lines
 }
@@ -122,10 +125,15 @@ fn reasons(intro: &str, all: &[ReasonReport]) -> String {
 
 /// Items separated by commas, wrapped between them.
 fn list(intro: &str, items: &[String], indent: usize) -> String {
+    wrapped(intro, items, indent, ", ")
+}
+
+/// Items with a separator, wrapped between them.
+fn wrapped(intro: &str, items: &[String], indent: usize, separator: &str) -> String {
     let mut out = String::new();
     let mut line = intro.to_owned();
     for (at, item) in items.iter().enumerate() {
-        let comma = if at + 1 < items.len() { "," } else { "" };
+        let comma = if at + 1 < items.len() { separator.trim_end() } else { "" };
         if at > 0 && indent + line.chars().count() + item.chars().count() + comma.len() > WIDTH {
             let _ = writeln!(out, "{}{}", " ".repeat(indent), line.trim_end());
             line.clear();

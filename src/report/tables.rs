@@ -10,7 +10,7 @@ use super::{fingerprint, format};
 use crate::engine::{Figure, RunOutcome, TableOutcome, TableState, Value};
 use crate::metrics::ShownAs;
 use crate::plan::{RunPlan, TablePlan};
-use crate::sources::{Action, SourcePlan};
+use crate::sources::{Action, Finding, Reason, SourcePlan};
 
 /// A source in a run record.
 #[derive(Clone, Debug, Default, Serialize)]
@@ -33,6 +33,10 @@ pub struct SourceReport {
     pub attrition: Vec<ReasonReport>,
     /// Contracts that rows broke.
     pub violations: Vec<ViolationRecord>,
+    /// What the contracts of the source as a whole came to.
+    pub findings: Vec<FindingRecord>,
+    /// Rules that the footers of the files prove, so that no row was read for them.
+    pub proven_by_footers: Vec<String>,
     /// The cap that quarantined rows exceed.
     pub exceeded: Option<String>,
     /// File with the rows that were set aside.
@@ -42,10 +46,46 @@ pub struct SourceReport {
 /// Rows by reason.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct ReasonReport {
-    /// Why.
+    /// Why, with the name of the filter or rule: `filter(paid)`.
     pub reason: String,
+    /// Why, in one word: `used`, `deleted`, `filtered`, `duplicate`, `quarantined`; of a table its own words.
+    pub kind: String,
+    /// The filter or the rule, where it was one.
+    pub rule: Option<String>,
     /// How many.
     pub rows: u64,
+}
+
+impl ReasonReport {
+    /// Rows of a source that were left out.
+    fn of_source(reason: &Reason, rows: u64) -> Self {
+        let (kind, rule) = match reason {
+            Reason::Deleted => ("deleted", None),
+            Reason::Filter(name) => ("filtered", Some(name.clone())),
+            Reason::Duplicate => ("duplicate", None),
+            Reason::Quarantined(rule) => ("quarantined", Some(rule.clone())),
+        };
+        Self { reason: reason.to_string(), kind: kind.to_owned(), rule, rows }
+    }
+
+    /// Rows for a reason that is told by one text.
+    #[must_use]
+    pub fn plain(reason: &str, rows: u64) -> Self {
+        Self { reason: reason.to_owned(), kind: reason.to_owned(), rule: None, rows }
+    }
+}
+
+/// What a contract of a source as a whole came to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct FindingRecord {
+    /// The rule.
+    pub rule: String,
+    /// `held`, `unchecked`, `warned`, `failed`, `late` or `stale`.
+    pub verdict: String,
+    /// What was found.
+    pub said: String,
+    /// What is allowed, or why the rule exists.
+    pub allowed: String,
 }
 
 /// A contract that rows broke.
@@ -138,9 +178,15 @@ impl SourceReport {
         };
         let attrition = &source.loaded.attrition;
         (out.read, out.used) = (Some(attrition.read), Some(attrition.used));
-        let reason =
-            |(reason, rows): &(crate::sources::Reason, u64)| ReasonReport { reason: reason.to_string(), rows: *rows };
-        out.attrition = attrition.reasons.iter().map(reason).collect();
+        out.attrition = attrition.reasons.iter().map(|(why, rows)| ReasonReport::of_source(why, *rows)).collect();
+        let finding = |finding: &Finding| FindingRecord {
+            rule: finding.rule.clone(),
+            verdict: finding.verdict.word().to_owned(),
+            said: finding.said.clone(),
+            allowed: finding.allowed.clone(),
+        };
+        out.findings = source.loaded.findings.iter().map(finding).collect();
+        out.proven_by_footers.clone_from(&source.loaded.proven);
         let violations = source.loaded.violations.iter().map(|violation| ViolationRecord {
             rule: violation.rule.clone(),
             rows: violation.rows,
@@ -173,8 +219,7 @@ impl TableReport {
             return out;
         };
         out.state(told, root);
-        out.attrition =
-            told.attrition.iter().map(|(reason, rows)| ReasonReport { reason: reason.clone(), rows: *rows }).collect();
+        out.attrition = told.attrition.iter().map(|(reason, rows)| ReasonReport::plain(reason, *rows)).collect();
         let check = |check: &crate::engine::CheckOutcome| CheckReport {
             name: check.name.to_owned(),
             meaning: check.meaning.to_owned(),
@@ -199,7 +244,8 @@ impl TableReport {
                 self.rows = Some(*rows);
                 "helper"
             }
-            TableState::Rejected => {
+            TableState::Rejected { rows } => {
+                self.rows = Some(*rows);
                 let own = told.checks.iter().any(|check| check.broken > 0);
                 let reason =
                     if own { "a check failed" } else { "held back, a check failed in its group or in what it reads" };

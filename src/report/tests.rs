@@ -7,7 +7,7 @@ use super::*;
 use crate::diag::{Code, Severity};
 
 fn reason(reason: &str, rows: u64) -> ReasonReport {
-    ReasonReport { reason: reason.to_owned(), rows }
+    ReasonReport::plain(reason, rows)
 }
 
 fn figure(label: &str, currency: &str, shown: &str) -> FigureReport {

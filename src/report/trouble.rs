@@ -9,7 +9,7 @@ use crate::diag::{Code, Diagnostic, Diagnostics, Severity};
 use crate::engine::{CheckOutcome, EngineError, RunOutcome, SourceOutcome, TableOutcome, TableState};
 use crate::publish::{LockError, PublishError};
 use crate::report::format::{count, counted};
-use crate::sources::{Action, SourceErrorClass, ViolationReport};
+use crate::sources::{Action, Finding, SourceErrorClass, Verdict, ViolationReport};
 
 /// One message about a run. Reads like a [`Diagnostic`], and has no place in a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -150,8 +150,9 @@ fn of_source(source: &SourceOutcome) -> Vec<Trouble> {
             Action::Quarantine => {}
         }
     }
+    out.extend(loaded.findings.iter().filter_map(|finding| found(source, finding)));
     let aside: Vec<&ViolationReport> = loaded.violations.iter().filter(|v| v.action == Action::Quarantine).collect();
-    let rows: u64 = aside.iter().map(|violation| violation.rows).sum();
+    let rows: u64 = loaded.attrition.quarantined();
     let mut diags = Diagnostics::without_file();
     let folder = source.quarantine.as_ref().map(|path| path.display().to_string());
     match (&loaded.exceeded, rows) {
@@ -180,10 +181,25 @@ fn of_source(source: &SourceOutcome) -> Vec<Trouble> {
     out
 }
 
+/// The message about a source as a whole, where there is something to say.
+fn found(source: &SourceOutcome, finding: &Finding) -> Option<Trouble> {
+    let mut diags = Diagnostics::without_file();
+    let Finding { rule, verdict, said, allowed } = finding;
+    match verdict {
+        Verdict::Held | Verdict::Unchecked => {}
+        Verdict::Warned => diags.source_check(&source.name, rule, said, allowed, Severity::Warning),
+        Verdict::Failed => diags.source_check(&source.name, rule, said, allowed, Severity::Error),
+        Verdict::Late => diags.source_late(&source.name, said, allowed),
+        Verdict::Stale => diags.source_stale(&source.name, said, allowed),
+    }
+    diags.sorted().first().map(|diagnostic| Trouble::from(*diagnostic))
+}
+
 fn refused(source: &SourceOutcome, violation: &ViolationReport) -> Trouble {
     let samples = violation.samples.iter().map(ToString::to_string).collect();
     let mut diags = Diagnostics::without_file();
-    diags.source_rejected(&source.name, violation.rows, source.loaded.attrition.read, &violation.rule, samples);
+    let (name, counts) = (&source.name, (violation.rows, source.loaded.attrition.read));
+    diags.source_rejected(name, counts, &violation.rule, violation.allowed.as_deref(), samples);
     let mut out = diags.sorted().first().map_or_else(|| Trouble::error(&violation.rule), |d| Trouble::from(*d));
     // Rows read better one below the other.
     out.details = lines_of(violation);
@@ -193,8 +209,9 @@ fn refused(source: &SourceOutcome, violation: &ViolationReport) -> Trouble {
 
 fn used_all_the_same(source: &SourceOutcome, violation: &ViolationReport) -> Trouble {
     let (name, read) = (&source.name, source.loaded.attrition.read);
+    let allowed = violation.allowed.as_ref().map(|allowed| format!(", allowed are {allowed}")).unwrap_or_default();
     let title = format!(
-        "source `{name}`: {} of {} rows fail `{}` and are used all the same",
+        "source `{name}`: {} of {} rows fail `{}` and are used all the same{allowed}",
         count(violation.rows),
         count(read),
         violation.rule
@@ -227,8 +244,12 @@ fn of_table(table: &TableOutcome) -> Vec<Trouble> {
 }
 
 fn broken(table: &TableOutcome, check: &CheckOutcome) -> Trouble {
+    let size = match &table.state {
+        TableState::Rejected { rows } => format!(" ({})", counted(*rows, "row")),
+        _ => String::new(),
+    };
     let title = format!(
-        "table `{}` rejected: {} {} `{}`",
+        "table `{}`{size} rejected: {} {} `{}`",
         table.name,
         counted(check.broken, "row"),
         fail(check.broken),

@@ -52,6 +52,8 @@ pub struct FileInfo {
     pub rows: u64,
     /// Its columns in order; files with the same columns share one list.
     pub columns: Arc<[FileColumn]>,
+    /// What the footer proves about each of [`Self::columns`].
+    pub proofs: Box<[Proof]>,
     /// Values that its folders spell, such as `("month", "2026-03")`, outermost first; `None` is a NULL.
     pub hive: Vec<(String, Option<String>)>,
     /// SHA-256 over name, length and footer. Another content has another fingerprint.
@@ -66,6 +68,23 @@ impl FileInfo {
     pub fn column(&self, name: &str) -> Option<&PhysicalType> {
         self.columns.iter().find(|column| column.name == name).map(|column| &column.ty)
     }
+
+    /// What the footer proves about a column; nothing where the file lacks it.
+    #[must_use]
+    pub fn proof(&self, name: &str) -> Proof {
+        let position = self.columns.iter().position(|column| column.name == name);
+        position.and_then(|position| self.proofs.get(position)).copied().unwrap_or_default()
+    }
+}
+
+/// What the statistics of a footer prove about the stored values of a column.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Proof {
+    /// NULLs; `None` where the footer does not count them in every row group.
+    pub nulls: Option<u64>,
+    /// Bounds of all values of a column of signed integers or of dates (days since 1970-01-01); `None`
+    /// where a row group with values does not tell both, or there is no value.
+    pub range: Option<(i64, i64)>,
 }
 
 /// A column of a file.

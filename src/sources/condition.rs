@@ -38,6 +38,19 @@ impl Condition {
     ///
     /// The first fault that keeps it from being a condition on one row.
     pub fn parse(name: &str, sql: &str, columns: &[(&str, ColumnType)]) -> Result<Self, ConditionFault> {
+        Self::read(name, sql, columns, false)
+    }
+
+    /// Reads `sql` as a condition on totals of all rows, such as `sum(amount) > 0`.
+    ///
+    /// # Errors
+    ///
+    /// The first fault that keeps it from being one.
+    pub fn parse_totals(name: &str, sql: &str, columns: &[(&str, ColumnType)]) -> Result<Self, ConditionFault> {
+        Self::read(name, sql, columns, true)
+    }
+
+    fn read(name: &str, sql: &str, columns: &[(&str, ColumnType)], totals: bool) -> Result<Self, ConditionFault> {
         let expr = sql_expr(sql).map_err(|e| ConditionFault::Invalid(reason(&e)))?;
         let mut read: Vec<String> = Vec::new();
         for part in &expr {
@@ -51,6 +64,7 @@ impl Condition {
                         read.push(column.to_owned());
                     }
                 }
+                Expr::Agg(_) | Expr::Len if totals => {}
                 // Lists of literals are aggregates to the engine.
                 Expr::Agg(_) if part.into_iter().all(|inner| !matches!(inner, Expr::Column(_) | Expr::Len)) => {}
                 Expr::Agg(_)
@@ -78,6 +92,10 @@ impl Condition {
             Ok(DataType::Boolean) => {}
             Ok(other) => return Err(ConditionFault::NotBool(other.to_string())),
             Err(error) => return Err(ConditionFault::Invalid(reason(&error))),
+        }
+        // Over no rows a total is one value, anything else none.
+        if totals && found.height() != 1 {
+            return Err(ConditionFault::SeveralRows);
         }
         Ok(Self { name: name.to_owned(), sql: sql.to_owned(), columns: read, expr })
     }
@@ -153,6 +171,20 @@ mod tests {
         assert!(matches!(parse("amount >"), Err(F::Invalid(_))));
         assert!(matches!(parse("live; DROP TABLE x"), Err(F::Invalid(_))));
         assert!(matches!(parse("name > start"), Err(F::Invalid(_))));
+    }
+
+    #[test]
+    fn conditions_on_totals_are_told_from_conditions_on_rows() {
+        use ConditionFault as F;
+        let columns = [("amount", ColumnType::Money), ("name", ColumnType::String)];
+        let parse = |sql: &str| Condition::parse_totals("c", sql, &columns).map(|c| c.columns);
+        assert_eq!(parse("sum(amount) > 0"), Ok(vec!["amount".to_owned()]));
+        assert_eq!(parse("count(*) > 3"), Ok(vec![]));
+        assert_eq!(parse("count(DISTINCT name) >= 2 AND max(amount) < 10.5").map(|c| c.len()), Ok(2));
+        assert_eq!(parse("amount > 0"), Err(F::SeveralRows));
+        assert_eq!(parse("sum(amount) > amount"), Err(F::SeveralRows));
+        assert_eq!(parse("sum(amount) OVER (PARTITION BY name) > 0"), Err(F::SeveralRows));
+        assert!(matches!(parse("sum(amount)"), Err(F::NotBool(_))));
     }
 
     #[test]

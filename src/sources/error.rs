@@ -1,5 +1,6 @@
 //! Why a described source could not be loaded.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 
 use polars::error::PolarsError;
@@ -17,6 +18,15 @@ pub enum SourceErrorClass {
     Failed,
     /// The run was told to stop.
     Cancelled,
+}
+
+/// Runs `work`; a panic in it becomes its words. Readers of foreign bytes stop so where they are not careful.
+pub(super) fn guarded<T>(work: impl FnOnce() -> T) -> Result<T, String> {
+    catch_unwind(AssertUnwindSafe(work)).map_err(|panic| {
+        let words =
+            panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied());
+        format!("the reader gave up: {}", words.unwrap_or("no reason given"))
+    })
 }
 
 /// Why a source could not be loaded; never a broken data contract, which is an outcome.

@@ -9,9 +9,11 @@ use arrow::datatypes::{DataType, Field, Schema, TimeUnit as ArrowUnit};
 use parquet::arrow::parquet_to_arrow_schema;
 use parquet::basic::{ColumnOrder, Type as StoredType};
 use parquet::file::metadata::{ParquetMetaData, ParquetMetaDataReader};
+use parquet::file::statistics::Statistics;
 use sha2::{Digest, Sha256};
 
-use super::catalog::{FileColumn, FileInfo, PhysicalType, TimeUnit};
+use super::catalog::{FileColumn, FileInfo, PhysicalType, Proof, TimeUnit};
+use super::error::guarded;
 use super::hive;
 use super::problem::FileFault;
 
@@ -21,19 +23,27 @@ const MAGIC: [u8; 4] = *b"PAR1";
 const MAGIC_ENCRYPTED: [u8; 4] = *b"PARE";
 
 /// Reads what the footer of the file at `path` says; `name` is how messages call the file.
+///
+/// A footer can be broken so that the parser stops on an arithmetic check; that is a fault of the file too.
 pub(super) fn read(path: &Path, name: &str) -> Result<FileInfo, FileFault> {
+    guarded(|| parse(path, name)).unwrap_or_else(|words| Err(FileFault::Corrupt(words)))
+}
+
+fn parse(path: &Path, name: &str) -> Result<FileInfo, FileFault> {
     let file = File::open(path).map_err(FileFault::from_io)?;
     let about = file.metadata().map_err(FileFault::from_io)?;
     let bytes = about.len();
     let footer = footer_bytes(&file, bytes)?;
     let metadata = ParquetMetaDataReader::decode_metadata(&footer).map_err(|e| FileFault::Corrupt(e.to_string()))?;
     known_orders(&metadata)?;
+    let columns = columns(&metadata)?;
     Ok(FileInfo {
         path: path.to_owned(),
         name: name.to_owned(),
         bytes,
         rows: rows(&metadata, bytes)?,
-        columns: columns(&metadata)?,
+        proofs: columns.iter().map(|column| proof(&metadata, column)).collect(),
+        columns,
         hive: hive::values(path),
         fingerprint: fingerprint(name, bytes, &footer),
         modified: about.modified().ok(),
@@ -141,6 +151,44 @@ fn columns(metadata: &ParquetMetaData) -> Result<Arc<[FileColumn]>, FileFault> {
         columns.push(FileColumn { name: field.name().clone(), ty });
     }
     Ok(columns.into())
+}
+
+/// What the statistics of all row groups prove together about a column that is no list, struct or map.
+fn proof(metadata: &ParquetMetaData, column: &FileColumn) -> Proof {
+    let stored = metadata.file_metadata().schema_descr();
+    let is_it = |leaf: usize| stored.column(leaf).path().parts() == [column.name.as_str()];
+    let Some(leaf) = (0..stored.num_columns()).find(|leaf| is_it(*leaf)) else { return Proof::default() };
+    let ordered = matches!(column.ty, PhysicalType::Int { signed: true, .. } | PhysicalType::Date);
+    let (mut nulls, mut range, mut bounded) = (Some(0_u64), None::<(i64, i64)>, ordered);
+    for group in metadata.row_groups() {
+        let rows = group.num_rows().unsigned_abs();
+        let Some(told) = group.column(leaf).statistics() else {
+            if rows > 0 {
+                return Proof::default();
+            }
+            continue;
+        };
+        let here = told.null_count_opt().filter(|here| *here <= rows);
+        nulls = nulls.zip(here).map(|(all, here)| all + here);
+        // Before the order of statistics was defined, writers disagreed about it.
+        match bounds(told).filter(|(least, greatest)| least <= greatest && !told.is_min_max_deprecated()) {
+            Some((least, greatest)) => {
+                range = Some(range.map_or((least, greatest), |(a, b)| (a.min(least), b.max(greatest))));
+            }
+            // A group without any value has no bounds.
+            None => bounded &= here == Some(rows),
+        }
+    }
+    Proof { nulls, range: range.filter(|_| bounded) }
+}
+
+/// The bounds of the values of a row group, where both are told.
+fn bounds(told: &Statistics) -> Option<(i64, i64)> {
+    match told {
+        Statistics::Int32(values) => Some((i64::from(*values.min_opt()?), i64::from(*values.max_opt()?))),
+        Statistics::Int64(values) => Some((*values.min_opt()?, *values.max_opt()?)),
+        _ => None,
+    }
 }
 
 /// A type at any depth that stops the engine as soon as it opens the file, wanted or not.

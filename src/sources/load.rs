@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use polars::prelude::*;
 
-use super::error::SourceError;
+use super::error::{SourceError, guarded};
+use super::finding::Measures;
 use super::footer;
 use super::outcome::{LoadedSource, Reason};
 use super::plan::SourcePlan;
@@ -39,12 +40,28 @@ impl Watch for Silent {}
 /// their contracts count like those of all others. A source that is rejected is still given, so that
 /// all rules of all sources are told at once: look at [`LoadedSource::rejected`] before publishing.
 ///
+/// Ages and changes of row counts are not checked: [`load_against`] does.
+///
 /// # Errors
 ///
 /// The first file that changed, vanished or is corrupt; a cancelled load.
 pub fn load(
     plans: &[SourcePlan],
     wanted: &[(usize, Vec<String>)],
+    watch: &mut dyn Watch,
+) -> Result<Vec<LoadedSource>, SourceError> {
+    load_against(plans, wanted, &Measures::default(), watch)
+}
+
+/// As [`load`], and measures the sources as wholes; look at [`LoadedSource::stale`] too.
+///
+/// # Errors
+///
+/// The first file that changed, vanished or is corrupt; a cancelled load.
+pub fn load_against(
+    plans: &[SourcePlan],
+    wanted: &[(usize, Vec<String>)],
+    measures: &Measures,
     watch: &mut dyn Watch,
 ) -> Result<Vec<LoadedSource>, SourceError> {
     let mut wanted: Vec<(usize, Vec<String>)> = wanted.to_vec();
@@ -67,7 +84,7 @@ pub fn load(
         if watch.cancelled() {
             return Err(SourceError::Cancelled);
         }
-        loaded.push(finish(plan, columns, rows)?);
+        loaded.push(finish(plan, columns, rows, measures)?);
     }
     Ok(loaded)
 }
@@ -106,7 +123,7 @@ fn read<'a>(plan: &'a SourcePlan, columns: &[String]) -> Result<Rows<'a>, Source
         return Err(SourceError::TooManyRows { source_name: plan.name.clone(), rows: total });
     }
     let columns = scan::needed(plan, columns);
-    let result = scan::coded(plan, &columns).and_then(|coded| collect(plan, coded));
+    let result = careful(|| scan::coded(plan, &columns).and_then(|coded| collect(plan, coded)));
     let (mut kept, dropped) = result.map_err(|error| blame(plan, error))?;
     unchanged(plan)?;
     let sorted = kept.column(ROW).and_then(|row| Ok(is_ascending(row.u32()?))).map_err(|error| engine(plan, error))?;
@@ -118,7 +135,7 @@ fn read<'a>(plan: &'a SourcePlan, columns: &[String]) -> Result<Rows<'a>, Source
         let error = polars_err!(ComputeError: "{counted} rows were read where the footers say {total}");
         return Err(engine(plan, error));
     }
-    Rows::new(plan, &kept, dropped).map_err(|error| engine(plan, error))
+    Rows::new(plan, &kept, &scan::watched(plan, &columns), dropped).map_err(|error| engine(plan, error))
 }
 
 fn is_ascending(rows: &UInt32Chunked) -> bool {
@@ -186,11 +203,22 @@ fn refer(sources: &mut [(&SourcePlan, &[String], Rows<'_>)]) -> Result<(), Sourc
     Ok(())
 }
 
-fn finish(plan: &SourcePlan, columns: &[String], rows: Rows<'_>) -> Result<LoadedSource, SourceError> {
+fn finish(
+    plan: &SourcePlan,
+    columns: &[String],
+    rows: Rows<'_>,
+    measures: &Measures,
+) -> Result<LoadedSource, SourceError> {
     let bad = rows.bad();
-    let samples = sample::samples(plan, &rows, &bad).map_err(|error| blame(plan, error))?;
-    let quarantined = quarantine::frame(plan, &rows, &bad).map_err(|error| blame(plan, error))?;
-    rows.finish(columns, &bad, samples, quarantined).map_err(|error| engine(plan, error))
+    let findings = rows.findings(measures).map_err(|error| engine(plan, error))?;
+    let samples = careful(|| sample::samples(plan, &rows, &bad)).map_err(|error| blame(plan, error))?;
+    let quarantined = careful(|| quarantine::frame(plan, &bad)).map_err(|error| blame(plan, error))?;
+    rows.finish(columns, &bad, samples, quarantined, findings).map_err(|error| engine(plan, error))
+}
+
+/// Reads files; where the reader stops on bytes that it did not expect, that is an error like any other.
+fn careful<T>(read: impl FnOnce() -> PolarsResult<T>) -> PolarsResult<T> {
+    guarded(read).unwrap_or_else(|words| Err(polars_err!(ComputeError: "{words}")))
 }
 
 fn engine(plan: &SourcePlan, error: PolarsError) -> SourceError {
@@ -223,14 +251,14 @@ fn blame(plan: &SourcePlan, error: PolarsError) -> SourceError {
         return error;
     }
     for file in &plan.files {
-        let whole = scan::scan(&[file.path.as_path()], 0, None).and_then(|rows| {
+        let whole = careful(|| {
             let declared: Vec<Expr> = plan
                 .columns
                 .iter()
                 .filter(|c| !c.hive && file.column(&c.from).is_some())
                 .map(|c| col(c.from.as_str()).alias(c.name.as_str()).null_count())
                 .collect();
-            rows.select(declared).collect_with_engine(Engine::Streaming)
+            scan::scan(&[file.path.as_path()], 0, None)?.select(declared).collect_with_engine(Engine::Streaming)
         });
         if let Err(error) = whole {
             return SourceError::Corrupt { source_name: plan.name.clone(), path: file.path.clone(), error };

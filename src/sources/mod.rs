@@ -8,12 +8,14 @@ mod catalog;
 mod condition;
 mod describe;
 mod error;
+mod finding;
 mod footer;
 mod hive;
 mod load;
 mod outcome;
 mod plan;
 mod problem;
+mod proof;
 pub mod quarantine;
 mod read;
 mod sample;
@@ -23,14 +25,18 @@ mod verdict;
 #[cfg(test)]
 mod tests;
 
-pub use catalog::{Catalog, FileColumn, FileInfo, PhysicalType, SourceCatalog, TimeUnit};
+pub use catalog::{Catalog, FileColumn, FileInfo, PhysicalType, Proof, SourceCatalog, TimeUnit};
 pub use condition::{Condition, ConditionFault};
 pub use describe::{Described, SourceRequest, describe};
 pub use error::{SourceError, SourceErrorClass};
-pub use load::{Silent, Watch, load};
+pub use finding::{Finding, Measures, Verdict, end_of_day};
+pub use load::{Silent, Watch, load, load_against};
 pub use outcome::{Action, Attrition, LoadedSource, Reason, Sample, ViolationReport};
-pub use plan::{ColumnPlan, Currency, Deduplicate, Layout, MoneyPlan, Reference, SourcePlan, Stored};
+pub use plan::{
+    Aggregate, Bearing, ColumnPlan, Currency, Deduplicate, Freshness, Layout, MoneyPlan, Reference, SourcePlan, Stored,
+};
 pub use problem::{FileFault, Problem, Problems};
+pub use proof::proven;
 pub use scan::{empty, scan_plan};
 
 pub use crate::checks::canonical_type;

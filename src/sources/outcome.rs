@@ -4,6 +4,8 @@ use std::fmt;
 
 use polars::frame::DataFrame;
 
+use super::finding::{Finding, Verdict};
+
 /// A source in memory.
 #[derive(Clone, Debug)]
 pub struct LoadedSource {
@@ -15,7 +17,11 @@ pub struct LoadedSource {
     pub attrition: Attrition,
     /// The rules that rows broke, in the order of the rules.
     pub violations: Vec<ViolationReport>,
-    /// The rows set aside: stored values, then `_rule`, `_file` and `_row`. Sorted by file and row.
+    /// What the rules about the source as a whole came to.
+    pub findings: Vec<Finding>,
+    /// Rules that the footers of the files prove, so that no row was read for them.
+    pub proven: Vec<String>,
+    /// The rows set aside: stored values, then `_rule`, `_rules`, `_file` and `_row`. Sorted by file and row.
     pub quarantined: Option<DataFrame>,
     /// The cap that quarantined rows exceed, such as `500 rows`; nothing may be published then.
     pub exceeded: Option<String>,
@@ -25,7 +31,15 @@ impl LoadedSource {
     /// Whether the contract forbids to publish anything that reads this source.
     #[must_use]
     pub fn rejected(&self) -> bool {
-        self.exceeded.is_some() || self.violations.iter().any(|violation| violation.action == Action::Fail)
+        self.exceeded.is_some()
+            || self.violations.iter().any(|violation| violation.action == Action::Fail)
+            || self.findings.iter().any(|finding| finding.verdict == Verdict::Failed)
+    }
+
+    /// Whether nothing that reads this source may be published before its next export.
+    #[must_use]
+    pub fn stale(&self) -> bool {
+        self.findings.iter().any(|finding| finding.verdict == Verdict::Stale)
     }
 }
 
@@ -48,6 +62,15 @@ impl Attrition {
     }
 }
 
+impl Attrition {
+    /// Rows that were set aside.
+    #[must_use]
+    pub fn quarantined(&self) -> u64 {
+        let aside = self.reasons.iter().filter(|(reason, _)| matches!(reason, Reason::Quarantined(_)));
+        aside.map(|(_, rows)| rows).sum()
+    }
+}
+
 /// Why a row is not used. Displays as in the attrition table: `deleted`, `filter(paid)`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Reason {
@@ -57,7 +80,7 @@ pub enum Reason {
     Filter(String),
     /// A later version of it is used.
     Duplicate,
-    /// It breaks this rule and was set aside.
+    /// It breaks this rule, of those for which it was set aside the first.
     Quarantined(String),
 }
 
@@ -83,7 +106,7 @@ pub enum Action {
     Quarantine,
 }
 
-/// A rule that rows broke. A row is counted under the first rule that it breaks.
+/// A rule that rows broke. A row is counted under every rule that it breaks.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ViolationReport {
     /// The rule, such as `not_null(customer_id)`.
@@ -94,6 +117,8 @@ pub struct ViolationReport {
     pub samples: Vec<Sample>,
     /// What happened to them.
     pub action: Action,
+    /// How many rows may break it with a warning, in words.
+    pub allowed: Option<String>,
     /// What the rule means or what would help, where its name does not say it.
     pub help: Option<String>,
 }

@@ -1,13 +1,15 @@
 //! A source, resolved: which files, how every declared column is read from them, which rows count.
 
+use std::collections::BTreeMap;
 use std::ops::Range;
 
 use super::catalog::FileInfo;
 use super::condition::Condition;
 use crate::checks::{Literal, RowRule};
 use crate::schema::ColumnType;
+use crate::spec::contract::{RowCountSpec, Severity};
 use crate::spec::pipeline::{MoneyUnit, OnViolation, Parse};
-use crate::spec::types::CurrencyCode;
+use crate::spec::types::{CurrencyCode, Duration, Percent};
 
 /// A source, resolved. One that exists can only fail because of data or the machine.
 #[derive(Clone, Debug)]
@@ -24,8 +26,18 @@ pub struct SourcePlan {
     pub deleted: Option<String>,
     /// Conditions that a row must meet to be used.
     pub filters: Vec<Condition>,
-    /// Contracts on single rows; a row is reported under the first that it breaks.
+    /// Contracts on single rows; attrition counts a row under the first that it breaks.
     pub rules: Vec<RowRule>,
+    /// Contracts on single rows that the footers of the files prove; no row is read for them.
+    pub proven: Vec<RowRule>,
+    /// Conditions on totals of the used rows.
+    pub aggregates: Vec<Aggregate>,
+    /// How rules are meant, by their names in reports; the others are errors without tolerance.
+    pub bearings: BTreeMap<String, Bearing>,
+    /// How many rows the files hold together.
+    pub row_count: Option<RowCountSpec>,
+    /// How old the newest row may be.
+    pub freshness: Option<Freshness>,
     /// What the rules of the pipeline file's own making ask; a [`RowRule::Check`] each.
     pub checks: Vec<Condition>,
     /// Columns that identify a row; empty when none are declared.
@@ -42,6 +54,62 @@ pub struct SourcePlan {
     pub zone: String,
     /// Money is kept in units of 10^-`money_scale` of the major unit.
     pub money_scale: u8,
+}
+
+/// What it comes to when a rule is broken.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Bearing {
+    /// Whether it is an error.
+    pub severity: Severity,
+    /// So many rows may break it with a warning.
+    pub max_rows: Option<u64>,
+    /// Such a share of the rows read may break it with a warning.
+    pub max_share: Option<Percent>,
+}
+
+impl Bearing {
+    /// Whether so many of the rows read are within the tolerance; none is given, none are.
+    #[must_use]
+    pub fn tolerates(&self, rows: u64, read: u64) -> bool {
+        (self.max_rows.is_some() || self.max_share.is_some())
+            && self.max_rows.is_none_or(|most| rows <= most)
+            && self.max_share.is_none_or(|share| !exceeds(rows, read, share))
+    }
+
+    /// The tolerance in words, such as `10 rows and 0.1% of the rows`; empty without one.
+    #[must_use]
+    pub fn words(&self) -> String {
+        let rows = self.max_rows.map(|most| format!("{most} row{}", if most == 1 { "" } else { "s" }));
+        let share = self.max_share.map(|share| format!("{share} of the rows"));
+        rows.into_iter().chain(share).collect::<Vec<_>>().join(" and ")
+    }
+}
+
+/// Whether `rows` are more than such a share of those read; exact.
+pub(super) fn exceeds(rows: u64, read: u64, share: Percent) -> bool {
+    u128::from(rows) * 1_000_000 > u128::from(read) * u128::from(share.millionths().unsigned_abs())
+}
+
+/// A condition on totals of the used rows.
+#[derive(Clone, Debug)]
+pub struct Aggregate {
+    /// The condition.
+    pub condition: Condition,
+    /// Whether it is an error when it does not hold.
+    pub severity: Severity,
+    /// Why it exists.
+    pub description: Option<String>,
+}
+
+/// How old the newest row may be, counted back from the cut-off.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Freshness {
+    /// Date or timestamp column that says when a row came about.
+    pub column: String,
+    /// Beyond this age there is a warning.
+    pub warn_after: Option<Duration>,
+    /// Beyond this age the source is stale.
+    pub error_after: Option<Duration>,
 }
 
 /// Files with the same columns in the same order.
@@ -115,6 +183,12 @@ pub struct Reference {
 }
 
 impl SourcePlan {
+    /// How a rule is meant, by its name in reports.
+    #[must_use]
+    pub fn bearing(&self, rule: &str) -> Bearing {
+        self.bearings.get(rule).copied().unwrap_or_default()
+    }
+
     /// The declared column of that name.
     #[must_use]
     pub fn column(&self, name: &str) -> Option<&ColumnPlan> {

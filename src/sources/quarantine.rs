@@ -1,34 +1,48 @@
 //! Rows set aside: as stored, with the rule they break and where they came from.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::path::Path;
 
 use polars::prelude::*;
 
+use super::outcome::Action;
 use super::plan::SourcePlan;
 use super::sample::{Picked, pick, text};
 use super::scan::ROW;
-use super::verdict::{Broken, Rows};
-use crate::spec::pipeline::OnViolation;
+use super::verdict::Broken;
 
 const RULE: &str = "_rule";
+const RULES: &str = "_rules";
 const FILE: &str = "_file";
 const FILE_ROW: &str = "_row";
 
 /// The rows that are set aside; `None` when there are none, or the contract sets none aside.
 ///
-/// All stored columns in their stored types, as text where the files disagree, then `_rule`,
-/// `_file` (below the folder that the path of the source names) and `_row` (from 1). Rows are in
-/// the order of the files.
-pub(super) fn frame(plan: &SourcePlan, _: &Rows<'_>, bad: &[Broken]) -> PolarsResult<Option<DataFrame>> {
-    if bad.is_empty() || !matches!(plan.on_violation, OnViolation::Quarantine(_)) {
+/// All stored columns in their stored types, as text where the files disagree, then `_rule` (the
+/// first rule for which the row is set aside, under which attrition counts it), `_rules` (all that
+/// it breaks, separated by `; `), `_file` (below the folder that the path of the source names) and
+/// `_row` (from 1). Rows are in the order of the files.
+pub(super) fn frame(plan: &SourcePlan, bad: &[Broken]) -> PolarsResult<Option<DataFrame>> {
+    let mut rows: BTreeMap<u32, (&str, String)> = BTreeMap::new();
+    for broken in bad.iter().filter(|broken| broken.action == Action::Quarantine) {
+        for row in &broken.rows {
+            rows.entry(*row).or_insert((&broken.rule, String::new()));
+        }
+    }
+    if rows.is_empty() {
         return Ok(None);
     }
-    let mut rows: Vec<(u32, &str)> =
-        bad.iter().flat_map(|broken| broken.rows.iter().map(|row| (*row, broken.rule.as_str()))).collect();
-    rows.sort_unstable();
-    let numbers: Vec<u32> = rows.iter().map(|(row, _)| *row).collect();
-    let rules: Vec<&str> = rows.iter().map(|(_, rule)| *rule).collect();
+    for broken in bad {
+        for row in &broken.rows {
+            if let Some((_, all)) = rows.get_mut(row) {
+                all.push_str(if all.is_empty() { "" } else { "; " });
+                all.push_str(&broken.rule);
+            }
+        }
+    }
+    let numbers: Vec<u32> = rows.keys().copied().collect();
+    let (rules, all): (Vec<&str>, Vec<String>) = rows.into_values().unzip();
     let mut parts = Vec::new();
     for picked in pick(plan, &numbers) {
         parts.push(stored(&picked)?);
@@ -45,6 +59,7 @@ pub(super) fn frame(plan: &SourcePlan, _: &Rows<'_>, bad: &[Broken]) -> PolarsRe
         .collect();
     let mut rows = rows.drop(ROW)?;
     rows.with_column(Column::new(RULE.into(), rules))?;
+    rows.with_column(Column::new(RULES.into(), all))?;
     rows.with_column(Column::new(FILE.into(), places.iter().map(|(file, _)| *file).collect::<Vec<_>>()))?;
     rows.with_column(Column::new(FILE_ROW.into(), places.iter().map(|(_, row)| *row).collect::<Vec<_>>()))?;
     Ok(Some(rows))

@@ -7,25 +7,27 @@ use polars::prelude::*;
 use super::condition::{Condition, seen};
 use super::plan::{ColumnPlan, Layout, SourcePlan, Stored};
 use super::read::{Setting, reading};
-use crate::checks::{RowRule, canonical_type, check_column, unread_column};
+use crate::checks::{CurrencyRule, RowRule, canonical_type, check_column, unread_column};
 use crate::schema::ColumnType;
 
 /// Helper column: the number of the row among all files, from 0.
 pub(super) const ROW: &str = "#row";
-/// Helper column: what becomes of the row.
+/// Helper column: whether the row leaves the scan as a count.
 pub(super) const CODE: &str = "#code";
-/// The row is used.
+/// The row stays.
 pub(super) const FINE: u16 = 0;
-/// The row is deleted; filters follow, then rules.
+/// The row is deleted; filters follow.
 pub(super) const DELETED: u16 = 1;
+/// Rules in one helper column [`broken_column`].
+pub(super) const BITS: usize = 32;
 
-/// The code of the first rule: smaller ones, save [`FINE`], leave the scan as counts.
-pub(super) fn first_rule(plan: &SourcePlan) -> u16 {
-    DELETED + 1 + code(plan.filters.len())
+/// The helper column that holds a bit for each of [`BITS`] of the [`watched`] rules, set where a row breaks it.
+pub(super) fn broken_column(word: usize) -> String {
+    format!("#broken:{word}")
 }
 
-/// No pipeline file has 65,000 rules.
-pub(super) fn code(index: usize) -> u16 {
+/// No pipeline file has 65,000 filters.
+fn code(index: usize) -> u16 {
     u16::try_from(index).unwrap_or(u16::MAX)
 }
 
@@ -52,20 +54,20 @@ pub fn scan_plan<S: AsRef<str>>(plan: &SourcePlan, wanted: &[S]) -> PolarsResult
 /// The rows that stay, and the counts of the others, from one scan.
 pub(super) fn both(plan: &SourcePlan, coded: LazyFrame) -> Vec<DslPlan> {
     let shared = coded.cache();
-    vec![kept(plan, shared.clone()).logical_plan, dropped(plan, shared).logical_plan]
+    vec![kept(plan, shared.clone()).logical_plan, dropped(shared).logical_plan]
 }
 
 /// The rows that neither the deletion flag nor a filter leaves out.
 fn kept(plan: &SourcePlan, coded: LazyFrame) -> LazyFrame {
-    coded.filter(col(CODE).eq(lit(FINE)).or(col(CODE).gt_eq(lit(first_rule(plan)))))
+    if plan.deleted.is_none() && plan.filters.is_empty() {
+        return coded;
+    }
+    coded.filter(col(CODE).eq(lit(FINE)))
 }
 
 /// How many rows the deletion flag and every filter leave out, by code.
-fn dropped(plan: &SourcePlan, coded: LazyFrame) -> LazyFrame {
-    coded
-        .filter(col(CODE).neq(lit(FINE)).and(col(CODE).lt(lit(first_rule(plan)))))
-        .group_by([col(CODE)])
-        .agg([len().cast(DataType::Int64).alias("#rows")])
+fn dropped(coded: LazyFrame) -> LazyFrame {
+    coded.filter(col(CODE).neq(lit(FINE))).group_by([col(CODE)]).agg([len().cast(DataType::Int64).alias("#rows")])
 }
 
 /// The columns to read: the wanted ones and those that the contract looks at, in declared order.
@@ -77,6 +79,8 @@ pub(super) fn needed<'a, S: AsRef<str>>(plan: &'a SourcePlan, wanted: &[S]) -> V
     names.extend(plan.unique.iter().flatten().map(String::as_str));
     names.extend(plan.deduplicate.iter().flat_map(|d| d.key.iter().chain(&d.order_by)).map(String::as_str));
     names.extend(plan.references.iter().map(|reference| reference.column.as_str()));
+    names.extend(plan.aggregates.iter().flat_map(|a| a.condition.columns.iter().map(String::as_str)));
+    names.extend(plan.freshness.iter().map(|freshness| freshness.column.as_str()));
     let currencies: Vec<&str> = plan
         .columns
         .iter()
@@ -201,48 +205,71 @@ fn can_be_unread(plan: &SourcePlan, column: &ColumnPlan) -> bool {
         .any(|stored| reading(column, *stored, &lit(NULL), setting).given.is_some())
 }
 
-/// Adds [`CODE`]: the first reason for which a row is not simply used.
-///
-/// An unreadable value in a column that the deletion flag or a filter reads counts before them:
-/// otherwise it would hide itself, since nothing compares with NULL.
-fn with_code(plan: &SourcePlan, columns: &[&ColumnPlan], rows: LazyFrame) -> LazyFrame {
+/// The rules, as positions in [`SourcePlan::rules`], that a scan of these columns watches.
+pub(super) fn watched(plan: &SourcePlan, columns: &[&ColumnPlan]) -> Vec<usize> {
     let read = |name: &str| columns.iter().any(|column| column.name == name);
-    let first = first_rule(plan);
-    let mut rules: Vec<(u16, &RowRule)> = plan
-        .rules
-        .iter()
-        .enumerate()
-        .filter(|(_, rule)| {
-            rule.columns().into_iter().all(read)
-                && unread_of(rule).is_none_or(|name| plan.column(name).is_some_and(|c| can_be_unread(plan, c)))
-        })
-        .map(|(index, rule)| (first + code(index), rule))
-        .collect();
+    let is_watched = |rule: &RowRule| {
+        rule.columns().into_iter().all(read)
+            && unread_of(rule).is_none_or(|name| plan.column(name).is_some_and(|c| can_be_unread(plan, c)))
+    };
+    plan.rules.iter().enumerate().filter(|(_, rule)| is_watched(rule)).map(|(index, _)| index).collect()
+}
+
+/// Adds [`CODE`], the first reason for which a row leaves the scan, and the rules that it breaks.
+///
+/// A row with an unreadable value in a column that the deletion flag or a filter reads stays:
+/// otherwise the value would hide itself, since nothing compares with NULL.
+fn with_code(plan: &SourcePlan, columns: &[&ColumnPlan], rows: LazyFrame) -> LazyFrame {
     let mut reasons: Vec<(u16, Expr)> = Vec::new();
-    let mut unreadable = |names: Vec<&str>, reasons: &mut Vec<(u16, Expr)>| {
-        let parses = |rule: &RowRule| matches!(rule, RowRule::Parse(column) if names.contains(&column.as_str()));
-        reasons.extend(rules.iter().filter(|(_, rule)| parses(rule)).map(|(code, rule)| (*code, rule.failing())));
-        rules.retain(|(_, rule)| !parses(rule));
+    let unreadable = |names: &mut dyn Iterator<Item = &str>| {
+        let found = names.filter(|name| plan.column(name).is_some_and(|column| can_be_unread(plan, column)));
+        found.map(|name| (FINE, col(unread_column(name)))).collect::<Vec<_>>()
     };
     if let Some(deleted) = &plan.deleted {
-        unreadable(vec![deleted], &mut reasons);
+        reasons.extend(unreadable(&mut std::iter::once(deleted.as_str())));
         reasons.push((DELETED, col(deleted.as_str())));
     }
     for (index, filter) in plan.filters.iter().enumerate() {
-        unreadable(filter.columns.iter().map(String::as_str).collect(), &mut reasons);
+        reasons.extend(unreadable(&mut filter.columns.iter().map(String::as_str)));
         reasons.push((DELETED + 1 + code(index), col(filter_column(&filter.name)).fill_null(lit(false)).not()));
     }
-    reasons.extend(rules.into_iter().map(|(code, rule)| (code, rule.failing())));
     let chosen = reasons
         .into_iter()
         .rev()
         .fold(lit(FINE), |otherwise, (code, reason)| when(reason).then(lit(code)).otherwise(otherwise));
-    let chosen = chosen.cast(DataType::UInt16).alias(CODE);
-
-    let rows = with_conditions(plan, columns, rows).with_columns([chosen]);
+    let mut helpers = vec![chosen.cast(DataType::UInt16).alias(CODE)];
+    let watched = watched(plan, columns);
+    for (word, rules) in watched.chunks(BITS).enumerate() {
+        let bit = |bit: u32| lit(bit).cast(DataType::UInt32);
+        let set = rules.iter().enumerate().map(|(position, index)| {
+            when(broken(plan, &plan.rules[*index])).then(bit(1 << position)).otherwise(bit(0))
+        });
+        helpers.extend(set.reduce(|all, one| all + one).map(|bits| bits.alias(broken_column(word))));
+    }
     let mut result: Vec<Expr> = columns.iter().map(|column| col(column.name.as_str())).collect();
     result.extend([col(ROW), col(CODE)]);
-    rows.select(result)
+    result.extend((0..watched.len().div_ceil(BITS)).map(|word| col(broken_column(word))));
+    with_conditions(plan, columns, rows).with_columns(helpers).select(result)
+}
+
+/// Where a row breaks a rule by itself, not merely because it breaks another one that comes before it:
+/// a value that could not be read is not missing, and an amount without a currency is not unreadable.
+fn broken(plan: &SourcePlan, rule: &RowRule) -> Expr {
+    let failing = rule.failing();
+    match rule {
+        RowRule::NotNull(name) if plan.column(name).is_some_and(|column| can_be_unread(plan, column)) => {
+            failing.and(col(unread_column(name)).not())
+        }
+        RowRule::Parse(name) => {
+            let Some(currency) = plan.column(name).and_then(ColumnPlan::currency_column) else { return failing };
+            let unknown = plan.rules.iter().find(
+                |rule| matches!(rule, RowRule::Currency(column, CurrencyRule::Known { .. }) if column == currency),
+            );
+            let known = unknown.map_or_else(|| lit(true), |rule| rule.failing().fill_null(lit(false)).not());
+            failing.and(col(currency).is_not_null()).and(known)
+        }
+        _ => failing,
+    }
 }
 
 /// Adds what every filter and check says of a row; they see amounts in major units.
@@ -277,7 +304,7 @@ fn filter_column(name: &str) -> String {
 /// The column whose reading a rule watches.
 fn unread_of(rule: &RowRule) -> Option<&str> {
     match rule {
-        RowRule::Parse(column) | RowRule::Currency(column, crate::checks::CurrencyRule::Given(_)) => Some(column),
+        RowRule::Parse(column) | RowRule::Currency(column, CurrencyRule::Given(_)) => Some(column),
         _ => None,
     }
 }

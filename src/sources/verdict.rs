@@ -2,15 +2,15 @@
 
 use polars::prelude::*;
 
+use super::finding::{self, Finding, Measures};
 use super::outcome::{Action, Attrition, LoadedSource, Reason, Sample, ViolationReport};
-use super::plan::{Deduplicate, Reference, SourcePlan};
+use super::plan::{Bearing, Deduplicate, Reference, SourcePlan, exceeds};
 use super::sample::text;
-use super::scan::{CODE, FINE, ROW, code, first_rule};
+use super::scan::{BITS, CODE, ROW, broken_column};
 use crate::checks::{orphans, repeated, superseded, versions};
+use crate::report::format::counted;
+use crate::spec::contract::Severity;
 use crate::spec::pipeline::OnViolation;
-
-/// A later version of the row is used. Greater than every rule.
-const SUPERSEDED: u16 = u16::MAX;
 
 /// The rows of a source that are neither deleted nor filtered.
 pub(super) struct Rows<'a> {
@@ -18,12 +18,14 @@ pub(super) struct Rows<'a> {
     /// Canonical columns, and the row numbers in ascending order.
     frame: DataFrame,
     rows: Vec<u32>,
-    /// What becomes of each row: used, superseded, or the rule it breaks.
-    verdicts: Vec<u16>,
+    /// By rule the rows that break it, as ascending positions in `frame`: rules on rows, unique columns, references.
+    broken: Vec<Vec<u32>>,
+    /// Rows of which a later version is used, where the source has versions.
+    superseded: Option<Vec<bool>>,
     dropped: Vec<(Reason, u64)>,
 }
 
-/// A rule with the rows that break it, ascending.
+/// A rule with the rows that break it.
 pub(super) struct Broken {
     /// As in reports.
     pub(super) rule: String,
@@ -31,16 +33,38 @@ pub(super) struct Broken {
     pub(super) columns: Vec<String>,
     /// What would help.
     help: Option<String>,
-    /// Row numbers among all files.
+    /// Row numbers among all files, ascending.
     pub(super) rows: Vec<u32>,
+    /// What happens to them.
+    pub(super) action: Action,
+    /// How the rule is meant.
+    bearing: Bearing,
 }
 
 impl<'a> Rows<'a> {
-    pub(super) fn new(plan: &'a SourcePlan, frame: &DataFrame, dropped: Vec<(Reason, u64)>) -> PolarsResult<Self> {
-        let verdicts = frame.column(CODE)?.u16()?.into_no_null_iter().collect();
+    /// Rows of a scan that watched these of the plan's rules.
+    pub(super) fn new(
+        plan: &'a SourcePlan,
+        frame: &DataFrame,
+        watched: &[usize],
+        dropped: Vec<(Reason, u64)>,
+    ) -> PolarsResult<Self> {
+        let mut frame = frame.drop(CODE)?;
+        let mut broken = vec![Vec::new(); plan.rules.len() + plan.unique.len() + plan.references.len()];
+        for (word, rules) in watched.chunks(BITS).enumerate() {
+            let bits = frame.drop_in_place(&broken_column(word))?;
+            for (at, mut set) in (0_u32..).zip(bits.u32()?.into_no_null_iter()) {
+                while set != 0 {
+                    let rule = rules.get(set.trailing_zeros() as usize);
+                    if let Some(found) = rule.and_then(|rule| broken.get_mut(*rule)) {
+                        found.push(at);
+                    }
+                    set &= set - 1;
+                }
+            }
+        }
         let rows = frame.column(ROW)?.u32()?.into_no_null_iter().collect();
-        let frame = frame.drop(CODE)?;
-        Ok(Self { plan, frame, rows, verdicts, dropped })
+        Ok(Self { plan, frame, rows, broken, superseded: None, dropped })
     }
 
     /// Finds versions that others replace, then keys that repeat among the rest.
@@ -48,7 +72,17 @@ impl<'a> Rows<'a> {
         if let Some(deduplicate) = &self.plan.deduplicate {
             let Deduplicate { key, order_by } = deduplicate;
             let several = versions(self.frame.clone().lazy(), key, order_by, ROW).collect()?;
-            self.mark(superseded(several.lazy(), key, order_by, ROW), SUPERSEDED, true)?;
+            let mut replaced = vec![false; self.rows.len()];
+            for at in self.positions(superseded(several.lazy(), key, order_by, ROW))? {
+                if let Some(row) = replaced.get_mut(at as usize) {
+                    *row = true;
+                }
+            }
+            // What an old version holds is nobody's concern.
+            for found in &mut self.broken {
+                found.retain(|at| !replaced.get(*at as usize).copied().unwrap_or_default());
+            }
+            self.superseded = Some(replaced);
         }
         for (index, columns) in self.plan.unique.iter().enumerate() {
             let one_version =
@@ -57,7 +91,8 @@ impl<'a> Rows<'a> {
                 continue;
             }
             let current = self.not_superseded()?.lazy();
-            self.mark(repeated(current, columns, ROW), self.first_unique() + code(index), false)?;
+            let found = self.positions(repeated(current, columns, ROW))?;
+            self.mark(self.plan.rules.len() + index, found);
         }
         Ok(())
     }
@@ -70,79 +105,103 @@ impl<'a> Rows<'a> {
         targets: LazyFrame,
     ) -> PolarsResult<()> {
         let current = self.not_superseded()?.lazy();
-        let found = orphans(current, &reference.column, targets, &reference.target_column, ROW);
-        self.mark(found, self.first_reference() + code(index), false)
+        let found = self.positions(orphans(current, &reference.column, targets, &reference.target_column, ROW))?;
+        self.mark(self.plan.rules.len() + self.plan.unique.len() + index, found);
+        Ok(())
     }
 
     /// The rows that tables see, as far as checks have come.
     pub(super) fn used(&self) -> PolarsResult<DataFrame> {
-        let quarantines = matches!(self.plan.on_violation, OnViolation::Quarantine(_));
-        self.only(|verdict| verdict == FINE || (verdict != SUPERSEDED && !quarantines))
+        let bad = self.bad();
+        let aside = self.first_reasons(&bad);
+        let is_aside = |at: usize| aside.as_ref().and_then(|aside| aside.get(at)).is_some_and(Option::is_some);
+        self.only(|at| !self.is_superseded(at) && !is_aside(at))
+    }
+
+    /// The contracts of the source as a whole.
+    pub(super) fn findings(&self, measures: &Measures) -> PolarsResult<Vec<Finding>> {
+        let mut out = finding::row_count(self.plan, measures);
+        out.extend(finding::freshness(self.plan, &self.frame, measures)?);
+        out.extend(finding::aggregates(self.plan, &self.used()?)?);
+        Ok(out)
+    }
+
+    /// By row the first rule for which it is set aside; `None` where no row is.
+    fn first_reasons<'b>(&self, bad: &'b [Broken]) -> Option<Vec<Option<&'b Broken>>> {
+        let mut out: Option<Vec<Option<&Broken>>> = None;
+        for broken in bad.iter().filter(|broken| broken.action == Action::Quarantine) {
+            let out = out.get_or_insert_with(|| vec![None; self.rows.len()]);
+            for row in &broken.rows {
+                let at = self.rows.binary_search(row).ok().and_then(|at| out.get_mut(at));
+                if let Some(first) = at.filter(|first| first.is_none()) {
+                    *first = Some(broken);
+                }
+            }
+        }
+        out
+    }
+
+    fn is_superseded(&self, at: usize) -> bool {
+        self.superseded.as_ref().and_then(|replaced| replaced.get(at)).copied().unwrap_or_default()
     }
 
     fn not_superseded(&self) -> PolarsResult<DataFrame> {
-        self.only(|verdict| verdict != SUPERSEDED)
+        self.only(|at| !self.is_superseded(at))
     }
 
-    fn only(&self, stays: impl Fn(u16) -> bool) -> PolarsResult<DataFrame> {
-        if self.verdicts.iter().all(|verdict| stays(*verdict)) {
+    fn only(&self, stays: impl Fn(usize) -> bool) -> PolarsResult<DataFrame> {
+        if (0..self.rows.len()).all(&stays) {
             return Ok(self.frame.clone());
         }
-        let mask: BooleanChunked = self.verdicts.iter().map(|verdict| Some(stays(*verdict))).collect();
+        let mask: BooleanChunked = (0..self.rows.len()).map(|at| Some(stays(at))).collect();
         self.frame.filter(&mask)
     }
 
-    fn first_unique(&self) -> u16 {
-        first_rule(self.plan) + code(self.plan.rules.len())
-    }
-
-    fn first_reference(&self) -> u16 {
-        self.first_unique() + code(self.plan.unique.len())
-    }
-
-    /// Gives found rows a verdict, unless they have one already and it is not `above` all others.
-    fn mark(&mut self, found: LazyFrame, verdict: u16, above: bool) -> PolarsResult<()> {
+    /// Positions of the rows that a query over them finds.
+    fn positions(&self, found: LazyFrame) -> PolarsResult<Vec<u32>> {
         let found = found.collect()?;
-        for row in found.column(ROW)?.u32()?.into_no_null_iter() {
-            let known = self.rows.binary_search(&row).ok().and_then(|at| self.verdicts.get_mut(at));
-            if let Some(known) = known.filter(|known| above || **known == FINE) {
-                *known = verdict;
-            }
+        let numbers = found.column(ROW)?.u32()?.into_no_null_iter();
+        let at = |row: u32| u32::try_from(self.rows.binary_search(&row).ok()?).ok();
+        Ok(numbers.filter_map(at).collect())
+    }
+
+    fn mark(&mut self, rule: usize, mut found: Vec<u32>) {
+        found.sort_unstable();
+        found.dedup();
+        if let Some(broken) = self.broken.get_mut(rule) {
+            *broken = found;
         }
-        Ok(())
     }
 
     /// The rules that rows broke, in the order of the rules.
     pub(super) fn bad(&self) -> Vec<Broken> {
-        let mut rules: Vec<Broken> = Vec::new();
-        for rule in &self.plan.rules {
-            let columns = rule.columns().into_iter().map(str::to_owned).collect();
-            rules.push(Broken { rule: rule.to_string(), columns, help: rule.help(), rows: Vec::new() });
-        }
-        for columns in &self.plan.unique {
-            rules.push(Broken {
-                rule: format!("unique({})", columns.join(", ")),
-                columns: columns.clone(),
-                help: None,
-                rows: Vec::new(),
-            });
-        }
-        for reference in &self.plan.references {
+        (0..self.broken.len()).filter(|rule| !self.broken[*rule].is_empty()).map(|rule| self.broken(rule)).collect()
+    }
+
+    fn broken(&self, rule: usize) -> Broken {
+        let plan = self.plan;
+        let after_rules = rule.checked_sub(plan.rules.len());
+        let after_unique = after_rules.and_then(|at| at.checked_sub(plan.unique.len()));
+        let (name, columns, help) = if let Some(reference) = after_unique.and_then(|at| plan.references.get(at)) {
             let help = format!("no used row of `{}` has this `{}`", reference.target, reference.target_column);
-            let rule = format!("references({})", reference.column);
-            rules.push(Broken { rule, columns: vec![reference.column.clone()], help: Some(help), rows: Vec::new() });
-        }
-        let first = first_rule(self.plan);
-        for (row, verdict) in self.rows.iter().zip(&self.verdicts) {
-            if *verdict == FINE || *verdict == SUPERSEDED {
-                continue;
-            }
-            if let Some(rule) = rules.get_mut(usize::from(verdict.saturating_sub(first))) {
-                rule.rows.push(*row);
-            }
-        }
-        rules.retain(|rule| !rule.rows.is_empty());
-        rules
+            (format!("references({})", reference.column), vec![reference.column.clone()], Some(help))
+        } else if let Some(columns) = after_rules.and_then(|at| plan.unique.get(at)) {
+            (format!("unique({})", columns.join(", ")), columns.clone(), None)
+        } else {
+            let rule = &plan.rules[rule];
+            (rule.to_string(), rule.columns().into_iter().map(str::to_owned).collect(), rule.help())
+        };
+        let positions = &self.broken[rule];
+        let rows: Vec<u32> = positions.iter().filter_map(|at| self.rows.get(*at as usize)).copied().collect();
+        let bearing = plan.bearing(&name);
+        let harmless = bearing.severity == Severity::Warn || bearing.tolerates(rows.len() as u64, plan.rows());
+        let action = match plan.on_violation {
+            _ if harmless => Action::Warn,
+            OnViolation::Fail => Action::Fail,
+            OnViolation::Warn => Action::Warn,
+            OnViolation::Quarantine(_) => Action::Quarantine,
+        };
+        Broken { rule: name, columns, help, rows, action, bearing }
     }
 
     /// Canonical values of one row, as text, NULL as `NULL`.
@@ -162,20 +221,18 @@ impl<'a> Rows<'a> {
         bad: &[Broken],
         samples: Vec<Vec<Sample>>,
         quarantined: Option<DataFrame>,
+        findings: Vec<Finding>,
     ) -> PolarsResult<LoadedSource> {
         let read = self.plan.rows();
-        let action = match self.plan.on_violation {
-            OnViolation::Fail => Action::Fail,
-            OnViolation::Warn => Action::Warn,
-            OnViolation::Quarantine(_) => Action::Quarantine,
-        };
         let used = self.used()?;
         let mut reasons = self.dropped.clone();
-        let superseded = self.verdicts.iter().filter(|verdict| **verdict == SUPERSEDED).count() as u64;
+        let superseded = self.superseded.iter().flatten().filter(|replaced| **replaced).count() as u64;
         reasons.push((Reason::Duplicate, superseded));
-        if action == Action::Quarantine {
-            reasons
-                .extend(bad.iter().map(|broken| (Reason::Quarantined(broken.rule.clone()), broken.rows.len() as u64)));
+        let firsts = self.first_reasons(bad);
+        for broken in bad.iter().filter(|broken| broken.action == Action::Quarantine) {
+            let all = firsts.iter().flatten().filter_map(|first| *first);
+            let rows = all.filter(|first| std::ptr::eq(*first, broken)).count() as u64;
+            reasons.push((Reason::Quarantined(broken.rule.clone()), rows));
         }
         reasons.retain(|(_, rows)| *rows > 0);
         let attrition = Attrition { read, used: used.height() as u64, reasons };
@@ -187,30 +244,31 @@ impl<'a> Rows<'a> {
                 rule: broken.rule.clone(),
                 rows: broken.rows.len() as u64,
                 samples,
-                action,
+                action: broken.action,
+                allowed: Some(broken.bearing.words()).filter(|words| !words.is_empty()),
                 help: broken.help.clone(),
             })
             .collect();
+        let aside = firsts.iter().flatten().filter(|reason| reason.is_some()).count() as u64;
         Ok(LoadedSource {
             name: self.plan.name.clone(),
             frame: used.select(columns)?,
             attrition,
             violations,
+            findings,
+            proven: self.plan.proven.iter().map(ToString::to_string).collect(),
             quarantined,
-            exceeded: exceeded(&self.plan.on_violation, bad, read),
+            exceeded: exceeded(&self.plan.on_violation, aside, read),
         })
     }
 }
 
-/// The cap of the quarantine that bad rows exceed, in words.
-fn exceeded(on_violation: &OnViolation, bad: &[Broken], read: u64) -> Option<String> {
+/// The cap of the quarantine that rows set aside exceed, in words.
+fn exceeded(on_violation: &OnViolation, aside: u64, read: u64) -> Option<String> {
     let OnViolation::Quarantine(caps) = on_violation else { return None };
-    let rows: u64 = bad.iter().map(|broken| broken.rows.len() as u64).sum();
-    if let Some(most) = caps.max_rows.filter(|most| rows > *most) {
-        return Some(format!("{most} row{}", if most == 1 { "" } else { "s" }));
+    if let Some(most) = caps.max_rows.filter(|most| aside > *most) {
+        return Some(counted(most, "row"));
     }
-    let share = caps.max_share.filter(|share| {
-        u128::from(rows) * 1_000_000 > u128::from(read) * u128::from(share.millionths().unsigned_abs())
-    })?;
+    let share = caps.max_share.filter(|share| exceeds(aside, read, *share))?;
     Some(format!("{share} of the rows"))
 }

@@ -9,6 +9,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::schema::ColumnType;
+use crate::spec::contract::{CheckSpec, FreshnessSpec, LengthSpec, RowCountSpec, RuleSpec};
 use crate::spec::types::{CurrencyCode, Date, Duration, Name, PathTemplate, Percent, RegexText, ZoneName};
 
 /// Sections of a pipeline file other than `params`, `environments` and `tables`, which are read on their own.
@@ -162,9 +163,18 @@ pub struct SourceSpec {
     /// Named SQL conditions a row must meet to be used; rows that do not are counted under the name.
     #[serde(default)]
     pub filters: IndexMap<Name, String>,
-    /// Named SQL conditions every used row must meet.
+    /// Named SQL conditions that every used row must meet (`expr`), or all of them together (`aggregate`).
     #[serde(default)]
-    pub checks: IndexMap<Name, RowCheckSpec>,
+    pub checks: IndexMap<Name, CheckSpec>,
+    /// How rules of columns are meant, by the names that reports give them, such as `not_null(customer_id)`.
+    #[serde(default)]
+    pub rules: IndexMap<String, RuleSpec>,
+    /// How many rows the files hold together.
+    #[serde(default)]
+    pub row_count: Option<RowCountSpec>,
+    /// How old the newest row may be.
+    #[serde(default)]
+    pub freshness: Option<FreshnessSpec>,
     /// What happens to rows that break the contract.
     #[serde(default)]
     pub on_violation: OnViolation,
@@ -181,17 +191,6 @@ pub struct DeduplicateSpec {
     pub key: Vec<String>,
     /// Columns that order the versions of a row; the greatest is kept.
     pub order_by: Vec<String>,
-}
-
-/// A condition on one row.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct RowCheckSpec {
-    /// SQL condition over the declared columns; a row for which it is false breaks the contract, NULL passes.
-    pub expr: String,
-    /// Why the rule exists; printed with the rows that break it.
-    #[serde(default)]
-    pub description: Option<String>,
 }
 
 /// What happens to rows that break the contract.
@@ -282,6 +281,9 @@ pub struct ColumnSpec {
     /// Contract: text that this regular expression matches.
     #[serde(default)]
     pub matches: Option<RegexText>,
+    /// Contract: text of so many characters.
+    #[serde(default)]
+    pub length: Option<LengthSpec>,
     /// Contract: a value of that column exists, written `source.column`.
     #[serde(default)]
     pub references: Option<String>,

@@ -1,7 +1,10 @@
 //! The main job on the sample company, and what its users rely on: exit codes, reruns, selection, records.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
+
+use parquet::file::reader::SerializedFileReader;
 
 use crate::process::{expect_code, mart, project, result, run, stderr, tenure};
 
@@ -77,7 +80,7 @@ fn records_of_a_run_stay() {
         assert_eq!(source["read"].as_u64().unwrap(), source["used"].as_u64().unwrap() + left_out, "{source}");
     }
     assert!(dir.path().join("_tenure/quarantine/subscription_items").is_dir());
-    for table in ["runs", "sources", "tables", "checks"] {
+    for table in ["runs", "sources", "tables", "checks", "violations", "attrition"] {
         assert!(dir.path().join(format!("_tenure/history/{table}.parquet")).is_file(), "{table}");
     }
     // Nothing but tables where readers look.
@@ -85,6 +88,137 @@ fn records_of_a_run_stay() {
         let name = entry.unwrap().file_name().to_string_lossy().into_owned();
         assert!(Path::new(&name).extension().is_some_and(|e| e == "parquet") || name == "_tenure", "{name}");
     }
+}
+
+/// A Parquet file as rows of text by column.
+fn table(path: &Path) -> Vec<BTreeMap<String, String>> {
+    let reader = SerializedFileReader::new(fs::File::open(path).unwrap()).unwrap();
+    let cells = |row: parquet::record::Row| {
+        row.get_column_iter()
+            .map(|(name, value)| (name.clone(), value.to_string().trim_matches('"').to_owned()))
+            .collect()
+    };
+    reader.into_iter().map(|row| cells(row.unwrap())).collect()
+}
+
+#[test]
+fn exactly_the_planted_rows_are_set_aside() {
+    let dir = tempfile::tempdir().unwrap();
+    expect_code(&nightly_into(dir.path(), &["--select", "movements"]), 0);
+    let folder = dir.path().join("_tenure/quarantine");
+    let sources: Vec<_> = fs::read_dir(&folder).unwrap().map(|e| e.unwrap().file_name()).collect();
+    assert_eq!(sources, ["subscription_items"]);
+    let file = fs::read_dir(folder.join("subscription_items")).unwrap().next().unwrap().unwrap().path();
+    let rows = table(&file);
+    let mut found: Vec<(&str, &str, &str)> =
+        rows.iter().map(|row| (row["item_id"].as_str(), row["_rule"].as_str(), row["_rules"].as_str())).collect();
+    found.sort_unstable();
+    // The list in sample_data/README.md.
+    let planted = [
+        ("si_broken_yWviQNx200", "ends_after_start", "ends_after_start"),
+        ("si_broken_yWviQNx201", "ends_after_start", "ends_after_start"),
+        ("si_broken_yWviQNx202", "currency(currency)", "currency(currency); one_of(currency)"),
+        ("si_broken_yWviQNx203", "min(quantity)", "min(quantity)"),
+        ("si_broken_yWviQNx204", "not_null(customer_id)", "not_null(customer_id)"),
+        ("si_broken_yWviQNx205", "one_of(billing_interval)", "one_of(billing_interval)"),
+        ("si_broken_yWviQNx206", "references(customer_id)", "references(customer_id)"),
+        ("si_broken_yWviQNx207", "min(interval_count)", "min(interval_count)"),
+    ];
+    assert_eq!(found, planted);
+    // Each says where it stands.
+    for row in &rows {
+        let export = table(&project().join("sample_data/subscription_items").join(&row["_file"]));
+        let place: usize = row["_row"].parse().unwrap();
+        assert_eq!(export[place - 1]["item_id"], row["item_id"], "{row:?}");
+    }
+}
+
+#[test]
+fn attrition_adds_up_night_by_night() {
+    let dir = tempfile::tempdir().unwrap();
+    for day in ["2026-05-31", "2026-06-30"] {
+        expect_code(&nightly_into(dir.path(), &["--as-of", day]), 0);
+    }
+    let history = dir.path().join("_tenure/history");
+    let attrition = table(&history.join("attrition.parquet"));
+    let sources = table(&history.join("sources.parquet"));
+    let read: Vec<_> = sources.iter().filter(|row| row["rows_read"] != "null").collect();
+    // Four sources are read in each of the two nights.
+    assert_eq!(read.len(), 8);
+    for source in read {
+        let of = |row: &&BTreeMap<String, String>| {
+            row["run_id"] == source["run_id"] && row["relation"] == "source" && row["name"] == source["source"]
+        };
+        let rows: u64 = attrition.iter().filter(of).map(|row| row["rows"].parse::<u64>().unwrap()).sum();
+        assert_eq!(rows.to_string(), source["rows_read"], "{source:?}");
+    }
+    let last = sources.last().unwrap()["run_id"].clone();
+    let rows = |kind: &str, rule: &str| {
+        let found = attrition.iter().find(|row| {
+            row["run_id"] == last && row["name"] == "subscription_items" && row["reason"] == kind && row["rule"] == rule
+        });
+        found.map(|row| row["rows"].clone())
+    };
+    assert_eq!(rows("quarantined", "ends_after_start").as_deref(), Some("2"));
+    assert_eq!(rows("quarantined", "references(customer_id)").as_deref(), Some("1"));
+    assert!(rows("filtered", "test_mode").is_some() && rows("deleted", "null").is_some());
+    assert!(attrition.iter().any(|row| row["relation"] == "table" && row["name"] == "ledger"), "the ledger's own");
+}
+
+#[test]
+fn too_many_rows_set_aside_are_a_failure_that_names_them() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = changed(dir.path(), "max_rows: 500, max_share: 1%", "max_rows: 7");
+    let output = run(&["run", &file]);
+    expect_code(&output, 4);
+    let told = stderr(&output);
+    let folder = dir.path().join("out/_tenure/quarantine/subscription_items");
+    for words in [
+        "T0403",
+        "8 of ",
+        "allowed are 7 rows",
+        "ends_after_start: 2 rows, such as item_id=si_broken_",
+        &format!("are in `{}", folder.display()),
+    ] {
+        assert!(told.contains(words), "{words}\n{told}");
+    }
+    assert_eq!(fs::read_dir(&folder).unwrap().count(), 1);
+    assert!(mart(&dir.path().join("out")).is_empty());
+}
+
+#[test]
+fn a_stale_source_waits_for_its_next_export() {
+    let dir = tempfile::tempdir().unwrap();
+    let root = dir.path().join("m");
+    let output = nightly_into(&root, &["--as-of", "2026-07-31"]);
+    expect_code(&output, 5);
+    let told = stderr(&output);
+    for words in
+        ["T0404", "source `subscription_items` is stale", "`error_after` is 4d", "run again", "a source is stale"]
+    {
+        assert!(told.contains(words), "{words}\n{told}");
+    }
+    assert!(mart(&root).is_empty());
+}
+
+#[test]
+fn a_count_is_compared_with_the_last_success() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = changed(dir.path(), "max_drop: 20%", "max_drop: 0%");
+    let args = ["run", &file, "--select", "movements"];
+    let first = run(&args);
+    expect_code(&first, 0);
+    assert!(stderr(&first).contains("row_count.change is not checked"), "{}", stderr(&first));
+    let second = run(&args);
+    expect_code(&second, 0);
+    assert!(!stderr(&second).contains("not checked"), "{}", stderr(&second));
+    // One file less is many rows less.
+    let text = fs::read_to_string(&file).unwrap();
+    fs::write(&file, text.replace("/subscription_items/*.parquet", "/subscription_items/v2-*.parquet")).unwrap();
+    let fewer = run(&args);
+    expect_code(&fewer, 4);
+    let told = stderr(&fewer);
+    assert!(told.contains("rejected by `row_count.change`") && told.contains("at most 0% fewer"), "{told}");
 }
 
 #[test]

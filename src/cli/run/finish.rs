@@ -105,7 +105,7 @@ fn judge<'e>(ended: &'e Ended, run: &RunId) -> (Exit, RunStatus, Option<&'e RunO
             let status = match exit {
                 Exit::Success => RunStatus::Succeeded,
                 Exit::Failed => RunStatus::Failed,
-                Exit::Contract => RunStatus::Rejected,
+                Exit::Contract | Exit::Source => RunStatus::Rejected,
                 _ => RunStatus::Cancelled,
             };
             (exit, status, Some(outcome), report::of_outcome(outcome))

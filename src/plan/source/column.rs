@@ -83,6 +83,7 @@ impl One<'_> {
         idle("unit", spec.unit.is_some(), is(&[ColumnType::Money]));
         idle("currency", spec.currency.is_some(), is(&[ColumnType::Money]));
         idle("matches", spec.matches.is_some(), is(&[ColumnType::String]));
+        idle("length", spec.length.is_some(), is(&[ColumnType::String]));
         idle("min", spec.min.is_some(), ordered);
         idle("max", spec.max.is_some(), ordered);
         let listed = is(&[ColumnType::String, ColumnType::Int, ColumnType::Currency, ColumnType::Date]);

@@ -1,11 +1,14 @@
 //! The contract of a source: which rows count, which rules they keep, how they relate.
 
+use std::collections::BTreeMap;
+
 use super::column::read_literal;
-use super::{Here, PLACES_BEHIND_MINOR};
+use super::{Here, PLACES_BEHIND_MINOR, whole};
 use crate::checks::{CurrencyRule, Literal, RowRule, check_regex};
 use crate::diag::{Diagnostics, Relation, Span};
 use crate::schema::ColumnType;
-use crate::sources::{ColumnPlan, Condition, ConditionFault, Deduplicate, Reference};
+use crate::sources::{Aggregate, Bearing, ColumnPlan, Condition, ConditionFault, Deduplicate, Freshness, Reference};
+use crate::spec::contract::RowCountSpec;
 use crate::spec::pipeline::{ColumnSpec, OnViolation};
 
 #[derive(Default)]
@@ -14,6 +17,10 @@ pub(super) struct Contract {
     pub(super) filters: Vec<Condition>,
     pub(super) rules: Vec<RowRule>,
     pub(super) checks: Vec<Condition>,
+    pub(super) aggregates: Vec<Aggregate>,
+    pub(super) bearings: BTreeMap<String, Bearing>,
+    pub(super) row_count: Option<RowCountSpec>,
+    pub(super) freshness: Option<Freshness>,
     pub(super) unique: Vec<Vec<String>>,
     pub(super) deduplicate: Option<Deduplicate>,
     pub(super) references: Vec<Reference>,
@@ -23,7 +30,7 @@ pub(super) fn resolve(here: Here<'_>, columns: &[ColumnPlan], diags: &mut Diagno
     let mut contract = Contract { rules: reading_rules(here, columns), ..Contract::default() };
     contract.deleted = deleted(here, diags);
     for (name, sql) in &here.spec.filters {
-        contract.filters.extend(condition(here, name.as_str(), sql, &["filters", name.as_str()], diags));
+        contract.filters.extend(condition(here, name.as_str(), sql, &["filters", name.as_str()], false, diags));
     }
     if !here.spec.key.is_empty() && known(here, "key", &here.spec.key, diags) {
         contract.unique.push(here.spec.key.clone());
@@ -32,8 +39,13 @@ pub(super) fn resolve(here: Here<'_>, columns: &[ColumnPlan], diags: &mut Diagno
         column_rules(here, name.as_str(), column, &mut contract, diags);
     }
     for (name, check) in &here.spec.checks {
-        let found = condition(here, name.as_str(), &check.expr, &["checks", name.as_str(), "expr"], diags);
-        if let Some(found) = found {
+        let sql = check.expr.as_ref().or(check.aggregate.as_ref());
+        let (Some(on_rows), Some(sql)) = (whole::is_on_rows(here, name.as_str(), check, diags), sql) else { continue };
+        if !on_rows {
+            contract.aggregates.extend(whole::aggregate(here, name.as_str(), check, sql, diags));
+        } else if let Some(found) =
+            condition(here, name.as_str(), sql, &["checks", name.as_str(), "expr"], false, diags)
+        {
             let (name, columns) = (found.name.clone(), found.columns.clone());
             contract.rules.push(RowRule::Check { name, columns, description: check.description.clone() });
             contract.checks.push(found);
@@ -41,6 +53,9 @@ pub(super) fn resolve(here: Here<'_>, columns: &[ColumnPlan], diags: &mut Diagno
     }
     contract.deduplicate = deduplicate(here, diags);
     quarantine(here, diags);
+    contract.bearings = whole::bearings(here, &contract, diags);
+    contract.row_count = whole::row_count(here, diags);
+    contract.freshness = whole::freshness(here, diags);
     contract
 }
 
@@ -107,6 +122,18 @@ fn column_rules(here: Here<'_>, name: &str, spec: &ColumnSpec, contract: &mut Co
         match check_regex(regex.as_str()) {
             Ok(()) => contract.rules.push(RowRule::Matches(owned.clone(), regex.as_str().to_owned())),
             Err(reason) => diags.invalid_regex(here.at(&["columns", name, "matches"]), regex.as_str(), &reason),
+        }
+    }
+    if let Some(length) = spec.length {
+        match (length.min, length.max) {
+            (None, None) => {
+                diags.no_effect(here.key(&["columns", name, "length"]), "length", "it sets neither `min` nor `max`");
+            }
+            (Some(min), Some(max)) if max < min => {
+                let title = "`max` is less than `min`, so that no text is allowed";
+                diags.bad_format(here.at(&["columns", name, "length", "max"]), "max", title, &[]);
+            }
+            (min, max) => contract.rules.push(RowRule::Length(owned.clone(), min, max)),
         }
     }
     if spec.unique {
@@ -222,11 +249,20 @@ fn known(here: Here<'_>, key: &str, names: &[String], diags: &mut Diagnostics) -
     all
 }
 
-fn condition(here: Here<'_>, name: &str, sql: &str, path: &[&str], diags: &mut Diagnostics) -> Option<Condition> {
+pub(super) fn condition(
+    here: Here<'_>,
+    name: &str,
+    sql: &str,
+    path: &[&str],
+    totals: bool,
+    diags: &mut Diagnostics,
+) -> Option<Condition> {
     let columns: Vec<_> = here.spec.columns.iter().map(|(name, column)| (name.as_str(), column.ty)).collect();
     let at: Span = here.at(path);
-    let fault = match Condition::parse(name, sql, &columns) {
-        Ok(condition) if condition.columns.is_empty() => {
+    let parsed =
+        if totals { Condition::parse_totals(name, sql, &columns) } else { Condition::parse(name, sql, &columns) };
+    let fault = match parsed {
+        Ok(condition) if condition.columns.is_empty() && !totals => {
             diags.no_effect(at, name, "it reads no column, so that it is the same for every row");
             return None;
         }
@@ -238,8 +274,12 @@ fn condition(here: Here<'_>, name: &str, sql: &str, path: &[&str], diags: &mut D
         ConditionFault::UnknownColumn(column) => {
             diags.unknown_column(at, &column, Relation::Source(here.source), &here.declared());
         }
+        ConditionFault::SeveralRows if totals => {
+            let help = "write totals, as in `sum(amount) > 0`; a condition on each row is an `expr`";
+            diags.invalid_expression(at, "it is no condition on totals of all rows", Some(help.to_owned()));
+        }
         ConditionFault::SeveralRows => {
-            let help = "a condition sees one row; write totals and ranks as a table of `type: sql`";
+            let help = "a condition sees one row; totals of all rows are an `aggregate` of `checks`";
             diags.invalid_expression(at, "it looks at more than one row", Some(help.to_owned()));
         }
         ConditionFault::NotBool(found) => {
@@ -254,14 +294,7 @@ fn condition(here: Here<'_>, name: &str, sql: &str, path: &[&str], diags: &mut D
 }
 
 fn quarantine(here: Here<'_>, diags: &mut Diagnostics) {
-    if let OnViolation::Quarantine(caps) = &here.spec.on_violation
-        && caps.max_share.is_some_and(|share| share.millionths() > 1_000_000)
-    {
-        diags.out_of_range(
-            here.at(&["on_violation", "quarantine", "max_share"]),
-            "max_share",
-            "more than 100%",
-            "0% to 100%",
-        );
+    if let OnViolation::Quarantine(caps) = &here.spec.on_violation {
+        whole::share(here, &["on_violation", "quarantine", "max_share"], caps.max_share, true, diags);
     }
 }

@@ -34,6 +34,15 @@ fn files() -> TempDir {
 
 /// The titles and help lines for a source `s` over `a.parquet` with these columns and other keys.
 fn told_of(path: &str, columns: &[&str], more: &[&str], currency: Option<&str>) -> String {
+    let diags = resolved(path, columns, more, currency);
+    diags
+        .sorted()
+        .iter()
+        .map(|d| format!("{}: {}\n{}", d.code, d.title, d.help.iter().map(|h| format!("  {h}\n")).collect::<String>()))
+        .collect()
+}
+
+fn resolved(path: &str, columns: &[&str], more: &[&str], currency: Option<&str>) -> Diagnostics {
     let dir = files();
     let mut text = String::from("timezone: UTC\nsources:\n  s:\n    columns:\n");
     columns.iter().for_each(|column| text.push_str(&format!("      {column}\n")));
@@ -45,7 +54,7 @@ fn told_of(path: &str, columns: &[&str], more: &[&str], currency: Option<&str>) 
     let Some(spec) =
         decode_at::<SourceSpec>(node, &Place::new("sources.s", root.key_span_of(&["sources", "s"])), &mut diags)
     else {
-        return diags.render(Color::Never, None);
+        return diags;
     };
     let zone: ZoneName = "UTC".parse().unwrap();
     let currency = currency.map(|code| code.parse().unwrap());
@@ -62,10 +71,6 @@ fn told_of(path: &str, columns: &[&str], more: &[&str], currency: Option<&str>) 
     let plan = resolve("s", &spec, &described.catalog.sources["s"], context, &mut diags);
     assert_eq!(plan.is_none(), diags.has_errors(), "{}", diags.render(Color::Never, None));
     diags
-        .sorted()
-        .iter()
-        .map(|d| format!("{}: {}\n{}", d.code, d.title, d.help.iter().map(|h| format!("  {h}\n")).collect::<String>()))
-        .collect()
 }
 
 fn check(columns: &[&str], more: &[&str], wanted: &[&str]) {
@@ -216,4 +221,86 @@ fn the_scale_of_money() {
     assert_eq!(scale(&["a: {type: money, currency: KWD}"], Some("USD")), 7);
     assert_eq!(scale(&["c: {type: currency}"], Some("JPY")), 6);
     assert_eq!(scale(&["c: {type: currency, one_of: [JPY, CLF]}"], Some("USD")), 8);
+}
+
+#[test]
+fn tolerances_and_contracts_of_the_whole_source() {
+    let id = ["id: {type: string, not_null: true, length: {min: 1}}"];
+    check(&id, &["rules: {'not_null(id)': {severity: warn}, 'length(id)': {max_rows: 3, max_share: 0.1%}}"], &[]);
+    check(
+        &id,
+        &["rules: {'notnull(id)': {severity: warn}}"],
+        &["unknown key `notnull(id)` in `sources.s.rules`", "did you mean `not_null(id)`?"],
+    );
+    check(
+        &id,
+        &["rules: {zzz: {severity: warn}}"],
+        &["unknown key `zzz`", "allowed keys: `not_null(id)`, `length(id)`, `parse(id)`"],
+    );
+    check(
+        &id,
+        &["rules: {'not_null(id)': {}}"],
+        &["`not_null(id)` has no effect: a rule is an error without tolerance"],
+    );
+    check(
+        &id,
+        &["rules: {'not_null(id)': {severity: warn, max_rows: 3}}"],
+        &["`max_rows` has no effect: `severity: warn` lets any number of rows pass"],
+    );
+    check(&id, &["rules: {'not_null(id)': {max_share: 101%}}"], &["out of range for `max_share`", "0% to 100%"]);
+    check(&id, &["rules: {'not_null(id)': {max_share: '-1%'}}"], &["`less than 0%` is out of range"]);
+    let named = |check: &str| format!("checks: {{c: {{{check}}}}}");
+    check(&id, &[&named("expr: \"id <> ''\", severity: warn")], &[]);
+    check(&id, &[&named("aggregate: count(*) > 0, severity: warn")], &[]);
+    check(
+        &id,
+        &[&named("expr: \"id <> ''\""), "rules: {c: {severity: warn}}"],
+        &["`c` has no effect: `severity` and limits of this check stand in `checks.c`"],
+    );
+    check(&id, &[&named("severity: warn")], &["`c` takes exactly one kind, found none", "`expr`, `aggregate`"]);
+    check(&id, &[&named("expr: \"id <> ''\", aggregate: count(*) > 0")], &["found `expr`, `aggregate`"]);
+    check(
+        &id,
+        &[&named("aggregate: \"id <> ''\"")],
+        &["no condition on totals", "a condition on each row is an `expr`"],
+    );
+    check(&id, &[&named("expr: count(*) > 0")], &["more than one row", "totals of all rows are an `aggregate`"]);
+    check(&id, &[&named("aggregate: count(*) > 0, max_rows: 1")], &["`max_rows` has no effect: totals are no rows"]);
+    check(&["amount: {type: int, length: {max: 3}}"], &[], &["`length` has no effect: the column is `type: int`"]);
+    check(&["id: {type: string, length: {}}"], &[], &["`length` has no effect: it sets neither"]);
+    check(&["id: {type: string, length: {min: 3, max: 2}}"], &[], &["no text is allowed"]);
+}
+
+#[test]
+fn counts_and_ages() {
+    let columns = ["id: {type: string}", "instant: {type: timestamp}", "day: {type: date}"];
+    let check = |more: &str, wanted: &[&str]| check(&columns, &[more], wanted);
+    check("row_count: {min: 1, max: 1, change: {max_drop: 20%, max_rise: 200%}, severity: warn}", &[]);
+    check("row_count: {}", &["`row_count` has no effect: it sets no `min`, `max` or `change`"]);
+    check("row_count: {min: 2, max: 1}", &["`max` is less than `min`, so that no count is allowed"]);
+    check("row_count: {change: {}}", &["`change` has no effect: it sets neither `max_drop` nor `max_rise`"]);
+    check("row_count: {change: {max_drop: 120%}}", &["`more than 100%` is out of range for `max_drop`"]);
+    check("row_count: {change: {max_rise: '-5%'}}", &["`less than 0%` is out of range for `max_rise`"]);
+    check("freshness: {column: instant, warn_after: 26h, error_after: 50h}", &[]);
+    check("freshness: {column: day, warn_after: 2d}", &[]);
+    check("freshness: {column: dya, warn_after: 2d}", &["source `s` has no column `dya`", "did you mean `day`?"]);
+    check("freshness: {column: id, warn_after: 2d}", &["column `id` of `s` is string, expected date or timestamp"]);
+    check("freshness: {column: day}", &["missing key `error_after` in `sources.s.freshness`", "`warn_after: 26h`"]);
+    check("freshness: {column: day, warn_after: 48h, error_after: 2d}", &["it never warns"]);
+}
+
+#[test]
+fn new_mistakes_are_told_where_they_stand() {
+    let diags = resolved(
+        "a.parquet",
+        &["id: {type: string, not_null: true, length: {min: 3, max: 2}}"],
+        &[
+            "rules: {'notnull(id)': {severity: warn}}",
+            "checks: {all: {aggregate: id = 'x'}}",
+            "row_count: {change: {max_drop: 120%}}",
+            "freshness: {column: id, error_after: 2d}",
+        ],
+        None,
+    );
+    insta::assert_snapshot!(diags.render(Color::Never, None), @"");
 }

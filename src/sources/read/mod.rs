@@ -8,7 +8,7 @@ mod money;
 mod number;
 mod text;
 
-pub(super) use moment::zone_of;
+pub(super) use moment::{known_days, zone_of};
 
 use polars::prelude::*;
 

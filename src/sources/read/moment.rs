@@ -5,6 +5,8 @@
 //! moved yet, so that it lands as much later. Instants outside of the years 1 to 9999 are no values:
 //! they come from milliseconds read as seconds.
 
+use std::ops::RangeInclusive;
+
 use polars::prelude::*;
 
 use super::super::plan::Stored;
@@ -64,10 +66,15 @@ pub(super) fn instant(raw: Expr, stored: Stored, parse: Option<Parse>, stored_zo
 
 /// A stored date, if it lies in the years 1 to 9999; databases write infinity as a date far beyond.
 pub(super) fn known_day(raw: Expr) -> Expr {
-    const DAY: i64 = 86_400 * SECOND;
     let days = raw.clone().to_physical().cast(DataType::Int64);
-    let known = days.is_between(lit(EARLIEST / DAY), lit(LATEST / DAY), ClosedInterval::Both);
+    let known = days.is_between(lit(*known_days().start()), lit(*known_days().end()), ClosedInterval::Both);
     only_if(known, raw)
+}
+
+/// The years 1 to 9999 as days since 1970-01-01.
+pub(in crate::sources) fn known_days() -> RangeInclusive<i64> {
+    const DAY: i64 = 86_400 * SECOND;
+    EARLIEST / DAY..=LATEST / DAY
 }
 
 /// A stored timestamp as microseconds, whatever its precision and zone.

@@ -4,7 +4,8 @@ use polars::prelude::*;
 
 use super::super::plan::{Currency, MoneyPlan, Stored};
 use super::{number, only_if};
-use crate::checks::{codes_by_places, is_one_of};
+use crate::checks::is_one_of;
+use crate::money::codes_with_exponent;
 use crate::spec::pipeline::MoneyUnit;
 
 /// Decimal places that floats keep behind the minor unit of their currency.
@@ -89,7 +90,7 @@ fn by_currency(money: &MoneyPlan, scale: u8, value: impl Fn(u8) -> Option<Expr>)
             let most = scale.saturating_sub(FLOAT_PLACES);
             (0..=most.min(4)).fold(lit(NULL), |otherwise, places| {
                 let Some(value) = value(places) else { return otherwise };
-                let of_these = is_one_of(col(column.as_str()), codes_by_places(places));
+                let of_these = is_one_of(col(column.as_str()), codes_with_exponent(places).collect());
                 when(of_these).then(value).otherwise(otherwise)
             })
         }

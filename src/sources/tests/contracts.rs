@@ -109,13 +109,15 @@ fn every_rule_finds_its_rows() {
     assert_eq!(column("d: {type: float, min: '0', max: '1'}"), ["min(d) x 1", "max(d) x 1"]);
     assert_eq!(column("c: {type: int, one_of: ['1', '5']}"), ["one_of(c) x 1"]);
     assert_eq!(column("e: {type: int, parse: number}"), ["parse(e) x 1"]);
-    // A row counts under its first rule only.
+    assert_eq!(column("b: {type: string, length: {max: 1}}"), ["length(b) x 3"]);
+    assert_eq!(column("a: {type: string, length: {min: 2, max: 9}}"), ["length(a) x 3"]);
+    // A row counts under every rule that it breaks.
     let columns = ["a: {type: string, not_null: true}", "b: {type: string, matches: '^[A-Z]{2}$'}", "c: {type: int}"];
     let loaded = bench.one(&pipeline(
         &columns,
         &["checks: {small: {expr: 'c < 5', description: five is too many}}", "on_violation: warn"],
     ));
-    assert_eq!(broken_rules(&loaded), ["not_null(a) x 1"]);
+    assert_eq!(broken_rules(&loaded), ["not_null(a) x 1", "matches(b) x 1", "small x 1"]);
     let columns = ["a: {type: string}", "b: {type: string}", "c: {type: int}"];
     let loaded = bench.one(&pipeline(
         &columns,
@@ -182,8 +184,8 @@ fn quarantined_rows_are_kept_as_stored() {
     assert_eq!(loaded.exceeded, None);
     let aside = loaded.quarantined.unwrap();
     let names = aside.get_column_names();
-    assert_eq!(names, ["id", "n", "extra", "_rule", "_file", "_row"]);
-    assert_eq!(rows(&aside), ["b|one|-|parse(n)|a.parquet|2", "d|-4|false|min(n)|b.parquet|2"]);
+    assert_eq!(names, ["id", "n", "extra", "_rule", "_rules", "_file", "_row"]);
+    assert_eq!(rows(&aside), ["b|one|-|parse(n)|parse(n)|a.parquet|2", "d|-4|false|min(n)|min(n)|b.parquet|2"]);
     crate::sources::quarantine::write(&aside, &bench.path("out/q.parquet")).unwrap();
     assert!(bench.path("out/q.parquet").metadata().unwrap().len() > 0);
 }

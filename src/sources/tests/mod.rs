@@ -4,10 +4,12 @@ mod broken;
 mod contracts;
 mod drift;
 mod engine;
+mod footers;
 mod forms;
 mod laws;
 mod moments;
 mod money;
+mod tolerance;
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
