@@ -6,6 +6,7 @@ mod drift;
 mod engine;
 mod footers;
 mod forms;
+mod fuzz;
 mod laws;
 mod moments;
 mod money;
