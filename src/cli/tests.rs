@@ -33,7 +33,7 @@ fn help_lists_the_exit_codes() {
        2  no                   command line wrong: unknown flag, a selector term that matches nothing, bad parameter, no `as_of`
        3  no                   pipeline file or plan invalid
        4  no, fix the data     a data contract or check failed at severity error; what it concerns is not published
-       5  later                source missing or incomplete
+       5  later                source missing, incomplete, or older than its `freshness` allows; nothing is published
        6  yes                  transient input or output error
        7  yes                  another run holds the lock
        8  with more resources  memory, disk or quota exceeded

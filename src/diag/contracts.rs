@@ -62,21 +62,17 @@ impl Diagnostics {
 
     /// A contract of `source` as a whole is broken: `said` is what was found, `allowed` what is expected.
     pub fn source_check(&mut self, source: &str, rule: &str, said: &str, allowed: &str, severity: Severity) {
-        let message = match severity {
-            Severity::Error => {
-                let title = format!("source {} rejected by {}: {said}", quote(source), quote(rule));
-                Diagnostic::error(Code::SourceCheck, title)
-            }
-            Severity::Warning => {
-                let title = format!("source {} is not as {} expects: {said}", quote(source), quote(rule));
-                Diagnostic::warning(Code::SourceCheck, title)
-            }
+        let (source, rule) = (quote(source), quote(rule));
+        let title = match severity {
+            Severity::Error => format!("source {source} rejected by {rule}: {said}"),
+            Severity::Warning => format!("source {source} is not as {rule} expects: {said}"),
         };
-        let message = if allowed.is_empty() { message } else { message.help(allowed) };
-        self.push(match severity {
-            Severity::Error => message.help("nothing was published; the previous tables were kept"),
-            Severity::Warning => message,
-        });
+        let mut message = Diagnostic { severity, ..Diagnostic::error(Code::SourceCheck, title) };
+        message.help.extend(Some(allowed.to_owned()).filter(|allowed| !allowed.is_empty()));
+        if severity == Severity::Error {
+            message = message.help("nothing was published; the previous tables were kept");
+        }
+        self.push(message);
     }
 
     /// Rows of `source` break its contract and were set aside; a warning.

@@ -340,8 +340,9 @@ fn messages_about_data() {
     help: at most 20% fewer
     help: nothing was published; the previous tables were kept
     ");
-    assert_snapshot!(told(|d, _| d.source_check("customers", "some_paid", "`sum(amount) > 0` is false for its 12 used rows", "", Severity::Warning)), @r"
+    assert_snapshot!(told(|d, _| d.source_check("customers", "some_paid", "`sum(amount) > 0` is false for its 12 used rows", "a free month is no month", Severity::Warning)), @r"
     warning[T0407]: source `customers` is not as `some_paid` expects: `sum(amount) > 0` is false for its 12 used rows
+    help: a free month is no month
     ");
     assert_snapshot!(told(|d, _| d.rows_quarantined("customers", 12, 8412, "out/_quarantine/customers")), @r"
     warning[T0405]: source `customers`: 12 of 8412 rows quarantined

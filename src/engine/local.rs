@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroUsize;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use polars::prelude::*;
 
@@ -374,14 +373,8 @@ fn queries(table: &TablePlan, inputs: &Inputs) -> Result<Vec<LazyFrame>, String>
 
 /// Collects frames; a panic of the query engine becomes an error.
 fn guarded(frames: &[LazyFrame]) -> Result<Vec<DataFrame>, String> {
-    match catch_unwind(AssertUnwindSafe(|| collect_all(frames))) {
-        Ok(result) => result.map_err(|e| e.to_string()),
-        Err(panic) => {
-            let text =
-                panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied());
-            Err(format!("the query engine panicked: {}", text.unwrap_or("no message")))
-        }
-    }
+    let collected = sources::guarded(|| collect_all(frames));
+    collected.map_err(|words| format!("the query engine panicked: {words}"))?.map_err(|e| e.to_string())
 }
 
 fn computed(mut frames: Vec<DataFrame>) -> Computed {

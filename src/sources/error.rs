@@ -20,12 +20,18 @@ pub enum SourceErrorClass {
     Cancelled,
 }
 
-/// Runs `work`; a panic in it becomes its words. Readers of foreign bytes stop so where they are not careful.
-pub(super) fn guarded<T>(work: impl FnOnce() -> T) -> Result<T, String> {
+/// Runs `work`; a panic in it becomes its words.
+///
+/// Readers of foreign bytes stop so where they are not careful.
+///
+/// # Errors
+///
+/// The words of the panic.
+pub fn guarded<T>(work: impl FnOnce() -> T) -> Result<T, String> {
     catch_unwind(AssertUnwindSafe(work)).map_err(|panic| {
         let words =
             panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied());
-        format!("the reader gave up: {}", words.unwrap_or("no reason given"))
+        words.unwrap_or("a panic without a message").to_owned()
     })
 }
 

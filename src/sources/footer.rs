@@ -26,7 +26,8 @@ const MAGIC_ENCRYPTED: [u8; 4] = *b"PARE";
 ///
 /// A footer can be broken so that the parser stops on an arithmetic check; that is a fault of the file too.
 pub(super) fn read(path: &Path, name: &str) -> Result<FileInfo, FileFault> {
-    guarded(|| parse(path, name)).unwrap_or_else(|words| Err(FileFault::Corrupt(words)))
+    guarded(|| parse(path, name))
+        .unwrap_or_else(|words| Err(FileFault::Corrupt(format!("its reader gave up: {words}"))))
 }
 
 fn parse(path: &Path, name: &str) -> Result<FileInfo, FileFault> {

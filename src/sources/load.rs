@@ -218,7 +218,7 @@ fn finish(
 
 /// Reads files; where the reader stops on bytes that it did not expect, that is an error like any other.
 fn careful<T>(read: impl FnOnce() -> PolarsResult<T>) -> PolarsResult<T> {
-    guarded(read).unwrap_or_else(|words| Err(polars_err!(ComputeError: "{words}")))
+    guarded(read).unwrap_or_else(|words| Err(polars_err!(ComputeError: "the reader gave up: {words}")))
 }
 
 fn engine(plan: &SourcePlan, error: PolarsError) -> SourceError {

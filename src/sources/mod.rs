@@ -28,7 +28,7 @@ mod tests;
 pub use catalog::{Catalog, FileColumn, FileInfo, PhysicalType, Proof, SourceCatalog, TimeUnit};
 pub use condition::{Condition, ConditionFault};
 pub use describe::{Described, SourceRequest, describe};
-pub use error::{SourceError, SourceErrorClass};
+pub use error::{SourceError, SourceErrorClass, guarded};
 pub use finding::{Finding, Measures, Verdict, end_of_day};
 pub use load::{Silent, Watch, load, load_against};
 pub use outcome::{Action, Attrition, LoadedSource, Reason, Sample, ViolationReport};

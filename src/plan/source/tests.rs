@@ -302,5 +302,41 @@ fn new_mistakes_are_told_where_they_stand() {
         ],
         None,
     );
-    insta::assert_snapshot!(diags.render(Color::Never, None), @"");
+    insta::assert_snapshot!(diags.render(Color::Never, None), @r"
+    error[T0108]: `max` is less than `min`, so that no text is allowed
+     --> p.yml:5:64
+      |
+    5 |       id: {type: string, not_null: true, length: {min: 3, max: 2}}
+      |                                                                ^ value of `max`
+
+    error[T0102]: unknown key `notnull(id)` in `sources.s.rules`
+     --> p.yml:7:13
+      |
+    7 |     rules: {'notnull(id)': {severity: warn}}
+      |             ^^^^^^^^^^^^^
+    help: did you mean `not_null(id)`?
+
+    error[T0118]: invalid expression: it is no condition on totals of all rows
+     --> p.yml:8:31
+      |
+    8 |     checks: {all: {aggregate: id = 'x'}}
+      |                               ^^^^^^^^
+    help: write totals, as in `sum(amount) > 0`; a condition on each row is an `expr`
+
+    error[T0110]: `more than 100%` is out of range for `max_drop`
+     --> p.yml:9:36
+      |
+    9 |     row_count: {change: {max_drop: 120%}}
+      |                                    ^^^^
+    help: allowed: 0% to 100%
+
+    error[T0202]: column `id` of `s` is string, expected date or timestamp
+      --> p.yml:10:25
+       |
+    10 |     freshness: {column: id, error_after: 2d}
+       |                         ^^
+    help: name the column that says when a row came about
+
+    error: 5 mistakes in p.yml
+    ");
 }
