@@ -6,8 +6,22 @@ use crate::expr::dims::{cols_of, int, with_total};
 use crate::expr::steps::{StepsOf, previous};
 
 /// Kinds of movement in the order of the bridge, as column stems.
-pub const KINDS: [&str; 7] =
-    ["new", "reactivation", "expansion", "contraction", "churned", "transfer_in", "transfer_out"];
+pub const KINDS: [&str; 10] = [
+    "new",
+    "reactivation",
+    "resumed",
+    "expansion",
+    "contraction",
+    "paused",
+    "churned",
+    "fx",
+    "transfer_in",
+    "transfer_out",
+];
+
+/// Kinds by which customers come, and by which they go.
+const GAINED: [&str; 4] = ["new", "reactivation", "resumed", "transfer_in"];
+const LOST: [&str; 3] = ["paused", "churned", "transfer_out"];
 
 /// Column of a kind's amount.
 pub fn amount(kind: &str) -> String {
@@ -29,19 +43,39 @@ pub fn count(kind: &str) -> String {
 /// # Errors
 /// When Polars refuses to build the plan.
 pub fn bridge(steps: &LazyFrame, of: &StepsOf<'_>) -> PolarsResult<LazyFrame> {
+    balanced(&summed(movements(steps, of)?, of.by), of)
+}
+
+/// The bridge of every single change of a ledger, so that a customer may count several times in a period.
+///
+/// # Errors
+/// When Polars refuses to build the plan.
+pub fn bridge_of_events(ledger: LazyFrame, of: &StepsOf<'_>) -> PolarsResult<LazyFrame> {
+    let named = [("churn", "churned"), ("pause", "paused"), ("resume", "resumed")];
+    let kind = named
+        .iter()
+        .fold(col("kind"), |rest, (kind, name)| when(col("kind").eq(lit(*kind))).then(lit(*name)).otherwise(rest));
+    let mut columns = vec![col("currency"), of.index(col("effective_on")).alias("period")];
+    columns.extend(cols_of(of.by));
+    columns.extend([kind.alias("kind"), col("mrr_delta").alias("amount")]);
+    let moves = ledger.select(columns).filter(col("period").lt_eq(lit(of.last)));
+    balanced(&summed(moves, of.by), of)
+}
+
+/// Opening and closing of summed movements on the full grid.
+fn balanced(parts: &LazyFrame, of: &StepsOf<'_>) -> PolarsResult<LazyFrame> {
     let by = of.by;
     let sums = sum_columns();
     let sum_names: Vec<&str> = sums.iter().map(String::as_str).collect();
-    let parts = movements(steps, of)?;
-    let with_total = with_total(&parts, &["currency", "period"], by, &sum_names)?;
+    let with_total = with_total(parts, &["currency", "period"], by, &sum_names)?;
     let on_grid = on_grid(&with_total, by, of.last, &sum_names)?;
 
     let mut group = cols_of(&["currency"]);
     group.extend(cols_of(by));
     group.push(col("is_total"));
     let net_mrr = KINDS.iter().map(|k| col(amount(k))).reduce(|a, b| a + b).unwrap_or_else(|| int(0));
-    let gained = ["new", "reactivation", "transfer_in"].map(|k| col(count(k))).into_iter().reduce(|a, b| a + b);
-    let lost = ["churned", "transfer_out"].map(|k| col(count(k))).into_iter().reduce(|a, b| a + b);
+    let gained = GAINED.map(|k| col(count(k))).into_iter().reduce(|a, b| a + b);
+    let lost = LOST.map(|k| col(count(k))).into_iter().reduce(|a, b| a + b);
     let net_customers = gained.unwrap_or_else(|| int(0)) - lost.unwrap_or_else(|| int(0));
     Ok(on_grid
         .with_columns([net_mrr.alias("net_new_mrr"), net_customers.alias("net_new_customers")])
@@ -59,25 +93,35 @@ fn sum_columns() -> Vec<String> {
     KINDS.iter().flat_map(|k| [amount(k), count(k)]).collect()
 }
 
-/// Kind of a step, from what a customer paid before and after it.
-pub fn kind_of_step() -> Expr {
-    when(col("after").eq(col("before")))
+/// What a step changes, without the effect of exchange rates.
+pub fn change_of_step(of: &StepsOf<'_>) -> Expr {
+    let change = col("after") - col("before");
+    if of.fx { change - col("fx") } else { change }
+}
+
+/// Kind of a step, from what a customer paid before and after it; NULL where only exchange rates moved.
+pub fn kind_of_step(of: &StepsOf<'_>) -> Expr {
+    let on_pause = |name: &str| if of.pauses { col(name).gt(int(0)) } else { lit(false) };
+    let change = change_of_step(of);
+    when(change.clone().eq(int(0)))
         .then(lit(NULL))
+        .when(col("before").eq(int(0)).and(on_pause("paused_before")))
+        .then(lit("resumed"))
         .when(col("before").eq(int(0)).and(col("first_period").eq(col("period"))))
         .then(lit("new"))
         .when(col("before").eq(int(0)))
         .then(lit("reactivation"))
+        .when(col("after").eq(int(0)).and(on_pause("paused_after")))
+        .then(lit("paused"))
         .when(col("after").eq(int(0)))
         .then(lit("churned"))
-        .when(col("after").gt(col("before")))
+        .when(change.gt(int(0)))
         .then(lit("expansion"))
         .otherwise(lit("contraction"))
 }
 
-/// Movements summed per currency, period and group: one column per kind for amounts and for customers.
+/// Movements of steps: `currency`, `period`, the dimensions, `kind` and `amount`.
 fn movements(steps: &LazyFrame, of: &StepsOf<'_>) -> PolarsResult<LazyFrame> {
-    let mut keys = cols_of(&["currency", "period"]);
-    keys.extend(cols_of(of.by));
     let rows = |kind: Expr, amount: Expr, renamed: bool| {
         let mut out = cols_of(&["currency", "period"]);
         for d in of.by {
@@ -86,11 +130,11 @@ fn movements(steps: &LazyFrame, of: &StepsOf<'_>) -> PolarsResult<LazyFrame> {
         out.extend([kind.alias("kind"), amount.alias("amount")]);
         out
     };
-    let mut moves = vec![steps.clone().filter(col("after").neq(col("before"))).select(rows(
-        kind_of_step(),
-        col("after") - col("before"),
-        false,
-    ))];
+    let changed = steps.clone().filter(change_of_step(of).neq(int(0)));
+    let mut moves = vec![changed.select(rows(kind_of_step(of), change_of_step(of), false))];
+    if of.fx {
+        moves.push(steps.clone().filter(col("fx").neq(int(0))).select(rows(lit("fx"), col("fx"), false)));
+    }
     if of.transfers && !of.by.is_empty() {
         let changed = of
             .by
@@ -102,7 +146,13 @@ fn movements(steps: &LazyFrame, of: &StepsOf<'_>) -> PolarsResult<LazyFrame> {
         moves.push(moved.clone().select(rows(lit("transfer_out"), int(0) - col("before"), true)));
         moves.push(moved.select(rows(lit("transfer_in"), col("before"), false)));
     }
-    let moves = if moves.len() == 1 { moves.swap_remove(0) } else { concat(moves, UnionArgs::default())? };
+    if moves.len() == 1 { Ok(moves.swap_remove(0)) } else { concat(moves, UnionArgs::default()) }
+}
+
+/// Movements summed per currency, period and group: one column per kind for amounts and for customers.
+fn summed(moves: LazyFrame, by: &[String]) -> LazyFrame {
+    let mut keys = cols_of(&["currency", "period"]);
+    keys.extend(cols_of(by));
     let mut by_kind = keys.clone();
     by_kind.push(col("kind"));
     let mut aggregates = Vec::new();
@@ -111,11 +161,11 @@ fn movements(steps: &LazyFrame, of: &StepsOf<'_>) -> PolarsResult<LazyFrame> {
         aggregates.push(of_kind("amount").alias(amount(kind)));
         aggregates.push(of_kind("customers").alias(count(kind)));
     }
-    Ok(moves
+    moves
         .group_by(by_kind)
         .agg([col("amount").sum(), len().cast(DataType::Int64).alias("customers")])
         .group_by(keys)
-        .agg(aggregates))
+        .agg(aggregates)
 }
 
 /// Puts sums per currency, `period`, dimensions and `is_total` on the full grid of periods; missing cells are 0.

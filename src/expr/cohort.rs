@@ -58,6 +58,8 @@ pub struct Cohorts {
     pub dimension: Option<String>,
     /// Cohorts by a date of the customer instead of the first payment: the columns of [`Births`].
     pub born: Option<Births>,
+    /// Column of the balance: `mrr_after`, or `constant_after` for amounts at constant exchange rates.
+    pub value: &'static str,
     /// Retained means paying then or later.
     pub unbounded: bool,
     /// Gross revenue never rises again.
@@ -151,7 +153,7 @@ impl Cohorts {
             .with_columns([
                 self.periods.index(col("effective_on")).alias("period"),
                 self.periods.index(col("first_paid_on")).alias("origin"),
-                at_entry("mrr_after").alias("entry"),
+                at_entry(self.value).alias("entry"),
                 cohort.alias("cohort"),
             ]);
         let Some((spec, births)) = self.born.as_ref().zip(births) else {
@@ -184,7 +186,7 @@ impl Cohorts {
             col("series").neq_missing(col("series").shift(lit(-1))).or(col("k").shift(lit(-1)).gt(lit(0)));
         let first_amounts = rows.clone().filter(last_of_first.and(col("k").eq(lit(0)))).select([
             col("series"),
-            col("mrr_after").alias("entry"),
+            col(self.value).alias("entry"),
             col("currency"),
             col("origin"),
         ]);
@@ -218,18 +220,18 @@ impl Cohorts {
         let kept = states.filter(col("period").lt_eq(lit(self.last))).filter(last_of_step);
         let capped = if self.ratchet {
             // The lowest amount of the series so far.
-            let low = col("mrr_after").cum_min(false).over([col("series")]).unwrap_or_else(|_| col("mrr_after"));
+            let low = col(self.value).cum_min(false).over([col("series")]).unwrap_or_else(|_| col(self.value));
             when(low.clone().lt(col("entry"))).then(low).otherwise(col("entry"))
         } else {
-            when(col("mrr_after").lt(col("entry"))).then(col("mrr_after")).otherwise(col("entry"))
+            when(col(self.value).lt(col("entry"))).then(col(self.value)).otherwise(col("entry"))
         };
         let from_entry = self.born.is_none();
         let start = |value: Expr| if from_entry { value } else { int(0) };
         let active = |e: Expr| when(e.gt(int(0))).then(lit(1)).otherwise(lit(0)).cast(DataType::Int64);
         let valued = kept.with_columns([
-            active(col("mrr_after")).alias("customers"),
+            active(col(self.value)).alias("customers"),
             capped.alias("gross"),
-            col("mrr_after").alias("net"),
+            col(self.value).alias("net"),
         ]);
         let before = |name: &str, first: Expr| when(first_of_series()).then(first).otherwise(col(name).shift(lit(1)));
         let changed = valued.with_columns([
@@ -252,14 +254,14 @@ impl Cohorts {
         let left = changed
             .clone()
             .filter(last_row)
-            .filter(col("mrr_after").eq(int(0)))
+            .filter(col(self.value).eq(int(0)))
             .with_column(lit(-1).cast(DataType::Int64).alias("customers"));
         if self.born.is_none() {
             return left;
         }
         // Whoever pays at the end of some period is there from offset 0 on.
         let came = changed
-            .filter(col("mrr_after").gt(int(0)))
+            .filter(col(self.value).gt(int(0)))
             .unique_stable(Some(by_name(["series"], true, false)), UniqueKeepStrategy::First)
             .with_columns([lit(1).cast(DataType::Int64).alias("customers"), lit(0).cast(DataType::Int32).alias("k")]);
         let both = col("series");

@@ -9,10 +9,10 @@ const POSITION_BITS: i64 = 22;
 const POSITIONS: i64 = 1 << POSITION_BITS;
 /// Positions before 1970 are negative; the key holds them shifted into the positive.
 const SHIFT: i64 = POSITIONS / 2;
-/// Orders within a position: 0 to 3.
-const ORDERS: i64 = 4;
+/// Orders within a position: 0 to 7.
+const ORDERS: i64 = 8;
 
-/// Packs a series number, a `Date` or `Int32` position in it, and an order of 0 to 3.
+/// Packs a series number, a `Date` or `Int32` position in it, and an order of 0 to 7.
 pub fn packed(series: Expr, position: Expr, order: i64) -> Expr {
     let position = position.cast(DataType::Int32).cast(DataType::Int64) + int(SHIFT);
     series.cast(DataType::Int64) * int(POSITIONS * ORDERS) + position * int(ORDERS) + int(order)

@@ -29,6 +29,26 @@ pub fn share_of(amount: &Expr, numerator: i64, denominator: i64) -> Expr {
     round_half_even(&(whole * int(numerator) + part_floor), rest, int(denominator))
 }
 
+/// `amount * numerator / denominator` rounded half-even, exact over the whole range of the result.
+///
+/// The quotient is guessed in floats; what the guess is off by follows from the low 64 bits of the
+/// products, which Polars' wrapping integers keep, because the true difference is small. Holds for
+/// denominators up to 10^14; NULL where the result does not fit.
+pub fn mul_div(amount: &Expr, numerator: &Expr, denominator: i64) -> Expr {
+    mul_div_by(amount, numerator, &int(denominator))
+}
+
+/// As [`mul_div`] with a column of positive denominators.
+pub fn mul_div_by(amount: &Expr, numerator: &Expr, denominator: &Expr) -> Expr {
+    let float = |e: &Expr| e.clone().cast(DataType::Float64);
+    let guess = (float(amount) * float(numerator) / float(denominator)).round(0, RoundMode::HalfToEven);
+    let guess = when(guess.clone().abs().lt(lit(MAX_EXACT))).then(guess).otherwise(lit(NULL)).cast(DataType::Int64);
+    let off = amount.clone() * numerator.clone() - guess.clone() * denominator.clone();
+    let steps = off.clone().floor_div(denominator.clone());
+    let rest = off - steps.clone() * denominator.clone();
+    round_half_even(&(guess + steps), rest, denominator.clone())
+}
+
 /// `floor` or one more, whichever is nearer to `floor + rest / denominator`; ties go to the even one.
 fn round_half_even(floor: &Expr, rest: Expr, denominator: Expr) -> Expr {
     let rest2 = rest * int(2);
@@ -90,6 +110,32 @@ mod tests {
         let got: Vec<i64> = out.column("half").unwrap().i64().unwrap().into_no_null_iter().collect();
         // Halves of odd amounts are ties: 4.5e18 + 0.5 goes down to even, 2.5 to 2, 7.5 to 8.
         assert_eq!(got, [4_500_000_000_000_000_000, -4_500_000_000_000_000_000, 2, 8]);
+    }
+
+    #[test]
+    fn products_beyond_64_bits_are_divided_exactly() {
+        // Rates at 10^-12: 0.007350 dollars a yen, 480 yen a dinar, and amounts near the end of the range.
+        let rates = [7_350_000_000i64, 480_000_000_000_000, 999_999_999_999, 1_000_000_000_000, 500_000_000_000];
+        let amounts = [1_234_567_890_123_456_789i64, 19_000_000_000_000_001, -9_000_000_000_000_000_001, 7, 3];
+        let out = df!("a" => amounts, "n" => rates)
+            .unwrap()
+            .lazy()
+            .select([mul_div(&col("a"), &col("n"), 1_000_000_000_000).alias("q")])
+            .collect()
+            .unwrap();
+        let got: Vec<i64> = out.column("q").unwrap().i64().unwrap().into_no_null_iter().collect();
+        let exact: Vec<i64> = amounts
+            .iter()
+            .zip(rates)
+            .map(|(a, n)| {
+                let (product, den) = (i128::from(*a) * i128::from(n), 1_000_000_000_000i128);
+                let floor = product.div_euclid(den);
+                let twice = product.rem_euclid(den) * 2;
+                let up = twice > den || (twice == den && floor % 2 != 0);
+                i64::try_from(floor + i128::from(up)).unwrap()
+            })
+            .collect();
+        assert_eq!(got, exact);
     }
 
     #[test]

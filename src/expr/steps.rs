@@ -30,6 +30,12 @@ pub struct StepsOf<'a> {
     pub by: &'a [String],
     /// Whether the ledger holds transfers between dimension values.
     pub transfers: bool,
+    /// Column of the balance: `mrr_after`, or `constant_after` for amounts at constant rates.
+    pub value: &'static str,
+    /// Whether the effect of exchange rates is told apart.
+    pub fx: bool,
+    /// Whether the ledger tells pauses from churn.
+    pub pauses: bool,
 }
 
 /// Name of a dimension's value before a step.
@@ -42,10 +48,18 @@ fn entered(dimension: &str) -> String {
     format!("entered_{dimension}")
 }
 
-/// Numbers the series (customer and currency) of a ledger sorted on its grain: 1, 2, 3, ...
+/// Numbers the series of a ledger sorted on its grain: 1, 2, 3, ...
+///
+/// A series is a customer in a currency from its first payment on; who comes back too late to be a
+/// reactivation starts another one.
 pub fn series_number() -> Expr {
     let changed = |name: &str| col(name).neq_missing(col(name).shift(lit(1)));
-    changed("customer_id").or(changed("currency")).cast(DataType::UInt32).cum_sum(false).alias("series")
+    changed("customer_id")
+        .or(changed("currency"))
+        .or(changed("first_paid_on"))
+        .cast(DataType::UInt32)
+        .cum_sum(false)
+        .alias("series")
 }
 
 /// Whether a row is the first of its series, in a frame sorted by series.
@@ -54,7 +68,8 @@ pub fn first_of_series() -> Expr {
 }
 
 impl StepsOf<'_> {
-    fn index(&self, date: Expr) -> Expr {
+    /// Index of the period that a change on a date belongs to.
+    pub fn index(&self, date: Expr) -> Expr {
         match self.value_at {
             ValueAt::PeriodEnd => self.periods.index(date),
             ValueAt::PeriodStart => self.periods.index_on_or_after(date),
@@ -64,7 +79,9 @@ impl StepsOf<'_> {
     /// Steps of a ledger: one row per series and period in which the value or a dimension changed.
     ///
     /// Columns: `series`, `currency`, `period` (index), `first_period` (of the first payment),
-    /// `before`, `after`, `reason`, the dimensions, and with transfers `previous_<dimension>`.
+    /// `before`, `after`, `reason`, the dimensions, with transfers `previous_<dimension>`, with
+    /// exchange rates `fx` (their effect on who paid before and after), and with pauses
+    /// `paused_before` and `paused_after`.
     /// Sorted by series and period. Dimensions are as of the start of the period, or of entry for a
     /// customer that enters in it.
     pub fn of(&self, ledger: LazyFrame) -> LazyFrame {
@@ -75,9 +92,27 @@ impl StepsOf<'_> {
             .or(col("period").neq_missing(col("period").shift(lit(-1))));
         let same_series = || first_of_series().not();
         let mut moved = col("before").neq(col("after"));
-        let steps = steps.filter(col("period").lt_eq(lit(self.last))).filter(last_of_step);
-        let before = when(same_series()).then(col("after").shift(lit(1))).otherwise(int(0)).alias("before");
-        let steps = steps.with_column(before);
+        let steps = steps.filter(col("period").lt_eq(lit(self.last)));
+        let steps = if self.fx { steps.with_column(col("fx").cum_sum(false)) } else { steps };
+        let last = |name: &str| when(same_series()).then(col(name).shift(lit(1))).otherwise(int(0));
+        let mut state = vec![last("after").alias("before")];
+        if self.fx {
+            state.push(col("fx") - col("fx").shift(lit(1)).fill_null(int(0)));
+        }
+        if self.pauses {
+            state.push(last("paused_after").alias("paused_before"));
+        }
+        let steps = steps.filter(last_of_step).with_columns(state);
+        let steps = if self.fx {
+            // Who comes or goes does so at the rate of the day; the rate counts for those who stay.
+            let stays = col("before").gt(int(0)).and(col("after").gt(int(0)));
+            steps.with_column(when(stays).then(col("fx")).otherwise(int(0)).alias("fx"))
+        } else {
+            steps
+        };
+        if self.fx {
+            moved = moved.or(col("fx").neq(int(0)));
+        }
         if !self.transfers {
             return steps.filter(moved);
         }
@@ -102,9 +137,24 @@ impl StepsOf<'_> {
         out
     }
 
+    /// Columns of the state that only some ledgers have; NULL ones where a row does not change it.
+    fn states(&self, known: bool) -> Vec<Expr> {
+        let mut out = Vec::new();
+        if self.fx {
+            let effect = when(col("kind").eq(lit("fx"))).then(col("mrr_delta")).otherwise(int(0));
+            out.push(if known { effect } else { int(0) }.alias("fx"));
+        }
+        if self.pauses {
+            let paused = if known { col("paused_after") } else { lit(NULL).cast(DataType::Int64) };
+            out.push(paused.alias("paused_after"));
+        }
+        out
+    }
+
     fn fixed_dimensions(&self, rows: LazyFrame) -> LazyFrame {
         let mut rest =
-            vec![self.index(col("effective_on")).alias("period"), col("mrr_after").alias("after"), col("reason")];
+            vec![self.index(col("effective_on")).alias("period"), col(self.value).alias("after"), col("reason")];
+        rest.extend(self.states(true));
         rest.extend(cols_of(self.by));
         rows.select(self.columns(rest))
     }
@@ -123,12 +173,13 @@ impl StepsOf<'_> {
         let unknown = |name: String| lit(NULL).cast(DataType::String).alias(name);
         let mut value = vec![
             self.index(col("effective_on")).alias("period"),
-            col("mrr_after").alias("after"),
+            col(self.value).alias("after"),
             col("reason"),
             lit(after_dimensions).alias("order"),
             col("effective_on"),
             col("sequence"),
         ];
+        value.extend(self.states(true));
         value.extend(self.by.iter().map(|d| unknown(d.clone())));
         value.extend(
             self.by.iter().map(|d| when(begins()).then(col(d.as_str())).otherwise(lit(NULL)).alias(entered(d))),
@@ -141,19 +192,23 @@ impl StepsOf<'_> {
             col("effective_on"),
             col("sequence"),
         ];
+        moved.extend(self.states(false));
         moved.extend(cols_of(self.by));
         moved.extend(self.by.iter().map(|d| unknown(entered(d))));
         let values = rows.clone().filter(transfer().not()).select(self.columns(value));
         let moves = rows.filter(begins()).select(self.columns(moved));
         let forward = |name: &str| col(name).fill_null_with_strategy(FillNullStrategy::Forward(None));
         let mut fill = vec![forward("after")];
+        if self.pauses {
+            fill.push(forward("paused_after"));
+        }
         fill.extend(self.by.iter().flat_map(|d| [forward(d), forward(&entered(d))]));
         // Both frames have the same columns, so the union cannot fail to build.
         concat([values, moves], UnionArgs::default())
             .unwrap_or_default()
             .with_columns([
                 (packed(col("series"), col("period"), 0) + col("order").cast(DataType::Int64)).alias("key"),
-                (col("effective_on").cast(DataType::Int32).cast(DataType::Int64) * int(4) + col("sequence"))
+                (col("effective_on").cast(DataType::Int32).cast(DataType::Int64) * int(8) + col("sequence"))
                     .alias("at"),
             ])
             .sort(["key", "at"], SortMultipleOptions::default())

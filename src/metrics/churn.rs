@@ -5,7 +5,7 @@ use polars::prelude::*;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use crate::expr::bridge::{amount, bridge, count};
+use crate::expr::bridge::{amount, bridge, count, kind_of_step};
 use crate::expr::calendar::Grain;
 use crate::expr::dims::{cols_of, int, sort_on};
 use crate::expr::ratio::{annualised, ratio, reason, wilson};
@@ -106,10 +106,10 @@ impl Churn {
     }
 
     /// Rows per reason: churned customers and revenue over the same base as the grand total.
-    fn by_reason(map: &[(String, String, String)], steps: &LazyFrame, total: &LazyFrame) -> LazyFrame {
+    fn by_reason(&self, map: &[(String, String, String)], steps: &LazyFrame, total: &LazyFrame) -> LazyFrame {
         let churned = steps
             .clone()
-            .filter(col("after").eq(int(0)).and(col("before").gt(int(0))))
+            .filter(kind_of_step(&self.view.of()).eq(lit("churned")))
             .select([
                 col("currency"),
                 col("period"),
@@ -217,7 +217,7 @@ impl Metric for Churn {
                 let extra = [text("reason_kind"), text("churn_reason"), lit(NULL).cast(DataType::Float64).alias("share_of_churned")];
                 let rows = rows.with_columns(extra);
                 let total = rows.clone().filter(col("is_total")).drop(by_name(["reason_kind", "churn_reason", "share_of_churned"], true, false));
-                let reasons = Self::by_reason(map, &steps, &total);
+                let reasons = self.by_reason(map, &steps, &total);
                 let schema: Vec<Expr> = cols_of(&self.raw_columns());
                 concat([rows.select(schema.clone()), reasons.select(schema)], UnionArgs::default())?
             }

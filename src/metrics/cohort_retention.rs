@@ -9,7 +9,7 @@ use crate::expr::cohort::{Births, Cells, Cohorts, MEASURES, Measure};
 use crate::expr::dims::{cols_of, int, sort_on};
 use crate::expr::ratio::{ratio, wilson};
 use crate::expr::steps::ValueAt;
-use crate::metrics::view::LedgerView;
+use crate::metrics::view::{FxRates, LedgerView};
 use crate::metrics::{Identity, Inputs, Metric};
 use crate::plan::resolver::Resolver;
 use crate::schema::{ColumnType, TableSchema};
@@ -44,6 +44,9 @@ pub struct Spec {
     /// One row per cell, or one row per cohort with a column per offset.
     #[serde(default)]
     pub layout: Layout,
+    /// At which exchange rates, where the ledger has them. Default: `constant`.
+    #[serde(default)]
+    pub fx: Option<FxRates>,
 }
 
 fn default_horizon() -> u32 {
@@ -136,6 +139,8 @@ pub fn resolve(cx: &mut Resolver<'_>) -> Option<Box<dyn Metric>> {
         cx.dimension("cohort.dimension", &shape, &by[0])?;
     }
     let view = LedgerView::resolve(cx, &spec.from, &[], spec.grain, ValueAt::PeriodEnd)?;
+    let reported = view.has_rates();
+    let view = view.at_rates(cx, spec.fx);
     let limit = if spec.grain == Grain::Day { 1100 } else { 260 };
     if spec.horizon == 0 || spec.horizon > limit {
         cx.error("horizon", &format!("a horizon of {} is out of range", spec.horizon), &format!("give 1 to {limit} periods"));
@@ -163,6 +168,10 @@ pub fn resolve(cx: &mut Resolver<'_>) -> Option<Box<dyn Metric>> {
             let customer = cx.column(&source, "cohort.date.customer", &d.customer, &[shape.customer_type]);
             let date = cx.column(&source, "cohort.date.date", &d.date, &[ColumnType::Date]);
             let currency = match &d.currency {
+                Some(_) if reported => {
+                    cx.error("cohort.date.currency", "`currency` has no effect: the ledger is in the pipeline's currency", "remove it");
+                    return None;
+                }
                 Some(c) => cx.column(&source, "cohort.date.currency", c, &[ColumnType::Currency]).map(|c| col(c.as_str())),
                 None => Some(cx.reporting_currency("cohort.date")?),
             };
@@ -177,6 +186,7 @@ pub fn resolve(cx: &mut Resolver<'_>) -> Option<Box<dyn Metric>> {
         horizon: i32::try_from(spec.horizon).ok()?,
         dimension: by.first().cloned(),
         born,
+        value: view.value(),
         unbounded: spec.returning == Returning::OnOrAfter,
         ratchet: spec.gross == Gross::Ratchet,
     };

@@ -410,6 +410,7 @@ impl Ltv {
             horizon: self.horizon,
             dimension: None,
             born: None,
+            value: self.view.value(),
             unbounded: false,
             ratchet: false,
         };

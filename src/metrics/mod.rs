@@ -139,7 +139,7 @@ pub enum ShownAs {
 }
 
 /// What a ledger offers to the tables made from it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone)]
 pub struct LedgerShape {
     /// Dimension columns.
     pub dimensions: Vec<String>,
@@ -149,6 +149,14 @@ pub struct LedgerShape {
     pub reasons: bool,
     /// Type of `customer_id`.
     pub customer_type: crate::schema::ColumnType,
+    /// Whether expansions and contractions are taken apart.
+    pub parts: bool,
+    /// Whether amounts are in the reporting currency, with rows of kind `fx` and amounts at constant rates.
+    pub fx: bool,
+    /// Whether pauses are movements of their own.
+    pub pauses: bool,
+    /// The ledger itself, for tables that look ahead.
+    pub definition: std::sync::Arc<mrr_ledger::MrrLedger>,
 }
 
 /// The frames a query reads, by the name of the source or table.

@@ -1,21 +1,30 @@
 #![doc = include_str!("mrr_ledger.md")]
 
+pub mod changes;
+mod components;
 mod dimensions;
-mod spec;
+mod fx;
+mod items;
+mod resolve;
+pub mod spec;
+
+use std::sync::Arc;
 
 use jiff::civil;
 use polars::prelude::*;
 
 use crate::expr::calendar::date_lit;
 use crate::expr::dims::{cols_of, int};
-use crate::expr::key::{packed, position_of, series_of};
-use crate::expr::money::{MAX_EXACT, div_half_even, rounding_unit};
+use crate::expr::key::packed;
+use crate::expr::money::MAX_EXACT;
 use crate::expr::steps::first_of_series;
 use crate::metrics::{Identity, Inputs, LedgerShape, Metric};
 use crate::schema::{ColumnType, TableSchema};
-pub use spec::{Spec, resolve};
-use spec::Factors;
+pub use resolve::resolve;
+pub use spec::Spec;
+use spec::{ChurnAt, DiscountPolicy, Factors, PausePolicy, UsagePolicy};
 
+#[derive(Clone)]
 struct Dimensions {
     from: String,
     customer: String,
@@ -24,6 +33,7 @@ struct Dimensions {
     current: bool,
 }
 
+#[derive(Clone)]
 enum Amounts {
     Intervals {
         start: String,
@@ -31,37 +41,143 @@ enum Amounts {
         end_inclusive: bool,
         trial_end: Option<String>,
         price: String,
+        /// `price` is the amount of the whole interval.
+        total: bool,
+        min_service: i32,
         quantity: Option<String>,
         interval: Option<String>,
         count: Option<String>,
     },
+    Changes { at: String, mrr: String, quantity: Option<String> },
     Snapshots { month: String, mrr: String },
 }
 
-/// A price as an exact fraction: `exact * per_month / months` is the amount of one month.
-struct Price {
-    exact: Expr,
-    /// The same as `exact` in floats, which cannot wrap: the guard of the integer product.
-    float: Expr,
-    per_month: Expr,
-    months: Expr,
+#[derive(Clone)]
+struct Tiers {
+    from: String,
+    plan: String,
+    item_plan: String,
+    up_to: String,
+    unit_amount: String,
+    flat_amount: Option<String>,
+    mode: String,
+    currency: Expr,
+}
+
+/// What expansions are taken apart by.
+#[derive(Clone)]
+struct Lines {
+    product: String,
+    /// Product and the family it belongs to.
+    families: Vec<(String, String)>,
+    plan: Option<String>,
+}
+
+#[derive(Clone)]
+struct Ending {
+    churn_at: ChurnAt,
+    requested: Option<String>,
+    period_end: Option<String>,
+    /// Column and days of grace.
+    past_due: Option<(String, i32)>,
+}
+
+/// What a discount or a pause is for, and the column that names it.
+#[derive(Clone)]
+enum Subject {
+    Subscription(String),
+    Customer(String),
+}
+
+#[derive(Clone)]
+struct Discounts {
+    from: String,
+    subject: Subject,
+    percent: Option<String>,
+    amount: Option<String>,
+    currency: Expr,
+    duration: Option<String>,
+    months: Option<String>,
+    start: String,
+    end: Option<String>,
+    policy: DiscountPolicy,
+}
+
+#[derive(Clone)]
+struct Pauses {
+    from: String,
+    subject: Subject,
+    start: String,
+    end: Option<String>,
+    policy: PausePolicy,
+    churn_after: Option<i32>,
+}
+
+#[derive(Clone)]
+struct Usage {
+    from: String,
+    customer: String,
+    month: String,
+    amount: String,
+    currency: Expr,
+    policy: UsagePolicy,
+    months: u32,
+}
+
+/// A map from ids to customers.
+#[derive(Clone)]
+struct IdMap {
+    from: String,
+    id: String,
+    customer: String,
+}
+
+/// Days; zero is no window.
+#[derive(Clone, Copy, Default)]
+struct Windows {
+    win_back: i32,
+    coalesce: i32,
+    reactivation: Option<i32>,
 }
 
 /// A resolved ledger.
+#[derive(Clone)]
 pub struct MrrLedger {
     from: String,
     customer: String,
     customer_type: ColumnType,
     currency: Expr,
     amounts: Amounts,
+    include_trials: bool,
     factors: Factors,
+    tiers: Option<Tiers>,
+    subscription: Option<String>,
+    subscription_type: ColumnType,
+    lines: Option<Lines>,
+    ending: Ending,
+    discounts: Option<Discounts>,
+    pauses: Option<Pauses>,
+    usage: Option<Usage>,
+    identities: Option<IdMap>,
+    parents: Option<IdMap>,
+    windows: Windows,
+    fx: Option<fx::Fx>,
     reason: Option<String>,
     dimensions: Option<Dimensions>,
+    /// Last day that results cover.
     as_of: civil::Date,
+    /// Last day of which usage and rates are known; before `as_of` in a look ahead.
+    known_until: civil::Date,
     scale: u8,
 }
 
 impl MrrLedger {
+    /// The same ledger carried on to a later day, by what is scheduled at `as_of`.
+    #[must_use]
+    pub fn ahead(&self, until: civil::Date) -> Self {
+        Self { as_of: until, ..self.clone() }
+    }
+
     fn transfers(&self) -> bool {
         self.dimensions.as_ref().is_some_and(|d| d.valid_from.is_some() && !d.current)
     }
@@ -75,78 +191,6 @@ impl MrrLedger {
         date_lit(self.as_of.saturating_add(jiff::Span::new().days(1)))
     }
 
-    /// Paid intervals: `customer_id`, `currency`, `begins` (with the trial), `starts`, `ends` (never NULL, at most the horizon), `mrr`, `reason`.
-    ///
-    /// `mrr` is NULL where it cannot be computed; an identity refuses such rows.
-    fn paid_intervals(&self, inputs: &Inputs) -> PolarsResult<LazyFrame> {
-        let rows = inputs.get(&self.from)?;
-        let mut columns = vec![col(self.customer.as_str()).alias("customer_id"), self.currency.clone().alias("currency")];
-        match &self.amounts {
-            Amounts::Intervals { start, end, end_inclusive, trial_end, .. } => {
-                let start = col(start.as_str());
-                let col_start = start.clone();
-                let first_paid = match trial_end {
-                    None => start,
-                    Some(t) => {
-                        let trial = col(t.as_str());
-                        when(trial.clone().gt(start.clone())).then(trial).otherwise(start)
-                    }
-                };
-                let end = end.as_ref().map_or_else(|| lit(NULL).cast(DataType::Date), |e| col(e.as_str()));
-                let end = if *end_inclusive { next_day(end) } else { end };
-                columns.push(col_start.alias("begins"));
-                columns.push(first_paid.alias("starts"));
-                columns.push(end.alias("ends"));
-            }
-            Amounts::Snapshots { month, .. } => {
-                let start = col(month.as_str()).dt().month_start();
-                columns.push(start.clone().alias("begins"));
-                columns.push(start.clone().alias("starts"));
-                columns.push(start.dt().offset_by(lit("1mo")).alias("ends"));
-            }
-        }
-        columns.push(self.mrr().alias("mrr"));
-        columns.push(self.reason.as_ref().map_or_else(|| lit(NULL).cast(DataType::String), |r| col(r.as_str())).alias("reason"));
-        let horizon = self.horizon();
-        Ok(rows.select(columns).with_column(
-            when(col("ends").is_null().or(col("ends").gt(horizon.clone()))).then(horizon).otherwise(col("ends")).alias("ends"),
-        ))
-    }
-
-    /// What an interval pays, before it is divided into months.
-    fn price(&self) -> Price {
-        let price = |name: &str, quantity: Option<&String>| {
-            let float = col(name).cast(DataType::Float64);
-            match quantity {
-                None => (col(name), float),
-                Some(q) => (col(name) * col(q.as_str()), float * col(q.as_str()).cast(DataType::Float64)),
-            }
-        };
-        let (name, quantity, interval, count) = match &self.amounts {
-            Amounts::Snapshots { mrr, .. } => (mrr, None, None, None),
-            Amounts::Intervals { price, quantity, interval, count, .. } => (price, quantity.as_ref(), interval.as_ref(), count.as_ref()),
-        };
-        let (exact, float) = price(name, quantity);
-        let Some(interval) = interval else {
-            return Price { exact, float, per_month: int(1), months: int(1) };
-        };
-        let (mut num, mut den) = (lit(NULL).cast(DataType::Int64), lit(NULL).cast(DataType::Int64));
-        for (name, n, d) in self.factors.per_month() {
-            let is = || col(interval.as_str()).eq(lit(name));
-            num = when(is()).then(lit(n)).otherwise(num);
-            // A price per year divides by twelve; the fraction is kept exact until the one rounding.
-            den = when(is()).then(lit(d)).otherwise(den);
-        }
-        let count = count.map_or_else(|| int(1), |c| when(col(c.as_str()).gt(int(0))).then(col(c.as_str())).otherwise(lit(NULL)));
-        Price { exact, float, per_month: num, months: den * count }
-    }
-
-    fn mrr(&self) -> Expr {
-        let price = self.price();
-        let unit = rounding_unit(&self.currency, self.scale);
-        div_half_even(price.exact * price.per_month, price.months * unit.clone()) * unit
-    }
-
     /// Snapshots that end before `as_of` would make everybody churn.
     fn snapshot_identities(&self, inputs: &Inputs) -> PolarsResult<Vec<Identity>> {
         let Amounts::Snapshots { month, .. } = &self.amounts else { return Ok(Vec::new()) };
@@ -154,88 +198,165 @@ impl MrrLedger {
         Ok(vec![Identity {
             name: "snapshots_reach_as_of",
             meaning: "the last snapshot is of the month of as_of; else every customer would look churned",
-            broken: last.filter(col("last_snapshot").dt().month_start().lt(date_lit(self.as_of.first_of_month()))),
+            broken: last.filter(col("last_snapshot").dt().month_start().lt(date_lit(self.known_until.first_of_month()))),
         }])
     }
 
-    /// Customers and currencies that ever paid, numbered in the order of the ledger.
-    fn numbered(paid: &LazyFrame) -> LazyFrame {
-        paid.clone()
-            .select(cols_of(&["customer_id", "currency"]))
-            .unique(None, UniqueKeepStrategy::Any)
-            .sort(["customer_id", "currency"], SortMultipleOptions::default())
-            .with_row_index("series", None)
-    }
-
-    /// Net changes per series and day with the running amount: `series`, `day`, `delta`, `after`, `reason`.
-    ///
-    /// Open intervals end at the horizon, so that every series sums to zero and one running sum over
-    /// all rows is the running sum of each series.
-    fn changes(&self, paid: &LazyFrame, series: &LazyFrame) -> PolarsResult<LazyFrame> {
-        let key = cols_of(&["customer_id", "currency"]);
-        let numbered = paid
-            .clone()
-            .join(series.clone(), key.clone(), key, JoinArgs::new(JoinType::Inner))
-            .select(cols_of(&["series", "starts", "ends", "mrr", "reason"]));
-        let at = |day: &str| packed(col("series"), col(day), CHANGE).alias("key");
-        let starts = numbered.clone().select([at("starts"), col("mrr").alias("delta")]);
-        let ends = numbered.clone().select([at("ends"), (int(0) - col("mrr")).alias("delta")]);
-        let net = concat([starts, ends], UnionArgs::default())?
-            .group_by([col("key")])
-            .agg([col("delta").sum()])
-            .filter(col("delta").neq(int(0)))
-            .sort(["key"], SortMultipleOptions::default())
-            .with_columns([
-                col("delta").cum_sum(false).alias("after"),
-                series_of(col("key")).alias("series"),
-                position_of(col("key")).cast(DataType::Date).alias("day"),
-            ])
-            .filter(col("day").lt(self.horizon()));
-        if self.reason.is_none() {
-            return Ok(net.with_column(lit(NULL).cast(DataType::String).alias("reason")));
+    /// Columns of the working rows beside [`MOVEMENT`]: numbers that only some ledgers have.
+    fn extras(&self) -> Vec<String> {
+        let mut out = self.part_columns();
+        if self.fx.is_some() {
+            out.extend(["constant_delta", "constant_after"].map(str::to_owned));
         }
-        // The largest item that ended that day names the reason; equal amounts go by the name.
-        let reasons = numbered
-            .filter(col("reason").is_not_null().and(col("ends").lt(self.horizon())))
-            .select([at("ends"), col("mrr"), col("reason")])
-            .sort(["key", "mrr", "reason"], SortMultipleOptions::default().with_order_descending_multi([false, true, false]))
-            .unique_stable(Some(by_name(["key"], true, false)), UniqueKeepStrategy::First)
-            .select(cols_of(&["key", "reason"]));
-        Ok(net.join(reasons, [col("key")], [col("key")], in_order()))
+        if self.has_pauses() {
+            out.push("paused_after".to_owned());
+        }
+        out
     }
 
-    /// Movement rows without dimensions, sorted by series and day.
-    fn movements(changes: LazyFrame) -> LazyFrame {
-        let before = col("after") - col("delta");
-        let kind = when(first_of_series())
+    /// Movement rows without dimensions, sorted by series, day and sequence, and the customer and currency of each series.
+    fn moves(&self, inputs: &Inputs) -> PolarsResult<(LazyFrame, LazyFrame)> {
+        let book = self.book(inputs)?;
+        let changes = self.changes(&book)?;
+        let (changes, series) = match &self.fx {
+            None => (changes, book.series.clone()),
+            Some(fx) => {
+                let owners = book.series.clone().unique_stable(Some(by_name(["owner"], true, false)), UniqueKeepStrategy::First).select([
+                    col("owner").alias("series"),
+                    col("customer_id"),
+                    lit(fx.reporting.as_str()).cast(DataType::String).alias("currency"),
+                ]);
+                (self.converted(fx, &changes, &book, inputs)?, owners)
+            }
+        };
+        let rows = self.with_reasons(changes, &book);
+        Ok((self.classified(rows)?, series))
+    }
+
+    /// Kinds of the changes, and rows of their own for exchange rates and for pauses that end in a cancellation.
+    fn classified(&self, rows: LazyFrame) -> PolarsResult<LazyFrame> {
+        let pauses = self.has_pauses();
+        let same = || first_of_series().not();
+        let last_paused = || when(same()).then(col("paused_after").shift(lit(1))).otherwise(int(0));
+        let rows = if pauses {
+            // A pause of what is not paid yet is no movement.
+            rows.filter(col("delta").neq(int(0)).or(col("paused_after").lt_eq(last_paused())))
+                .with_column(last_paused().alias("paused_before"))
+        } else {
+            rows
+        };
+        let before = || col("after") - col("delta");
+        let on_pause = |name: &str| if pauses { col(name).gt(int(0)) } else { lit(false) };
+        let returns = || before().eq(int(0)).and(col("after").gt(int(0)));
+        let gap = col("day").cast(DataType::Int32) - col("day").shift(lit(1)).cast(DataType::Int32);
+        let mut entry = first_of_series();
+        if let Some(days) = self.windows.reactivation {
+            entry = entry.or(returns().and(on_pause("paused_before").not()).and(gap.gt(lit(days))));
+        }
+        let kind = when(col("entry"))
             .then(lit("new"))
-            .when(before.clone().eq(int(0)))
+            .when(returns().and(on_pause("paused_before")))
+            .then(lit("resume"))
+            .when(before().eq(int(0)))
             .then(lit("reactivation"))
+            .when(col("after").eq(int(0)).and(on_pause("paused_after")))
+            .then(lit("pause"))
             .when(col("after").eq(int(0)))
             .then(lit("churn"))
             .when(col("delta").gt(int(0)))
             .then(lit("expansion"))
             .otherwise(lit("contraction"));
-        changes
+        let taken_apart = || col("kind").eq(lit("expansion")).or(col("kind").eq(lit("contraction")));
+        let rows = rows
+            .with_column(entry.alias("entry"))
             .with_columns([
-                before.alias("before"),
+                before().alias("before"),
                 kind.alias("kind"),
-                when(first_of_series())
+                when(col("entry"))
                     .then(col("day"))
                     .otherwise(lit(NULL))
                     .fill_null_with_strategy(FillNullStrategy::Forward(None))
                     .alias("first_paid_on"),
-                lit(3).cast(DataType::Int64).alias("sequence"),
+                int(CHANGED).alias("sequence"),
             ])
-            .with_column(when(col("kind").eq(lit("churn"))).then(col("reason")).otherwise(lit(NULL)).alias("reason"))
-            .select(cols_of(&MOVEMENT))
+            .with_columns(
+                self.part_columns()
+                    .iter()
+                    .map(|p| when(taken_apart()).then(col(p.as_str())).otherwise(int(0)).alias(p.as_str()))
+                    .collect::<Vec<_>>(),
+            );
+        let mut columns = cols_of(&MOVEMENT);
+        columns.extend(cols_of(&self.extras()));
+        let churned = col("kind").eq(lit("churn"));
+        let only_churn = |rows: LazyFrame| {
+            rows.with_column(when(churned.clone()).then(col("reason")).otherwise(lit(NULL)).alias("reason"))
+        };
+        let changed = only_churn(rows.clone().filter(col("delta").neq(int(0)))).select(columns.clone());
+        let mut all = vec![changed];
+        if self.fx.is_some() {
+            all.push(
+                rows.clone()
+                    .filter(col("fx").neq(int(0)))
+                    .with_columns([
+                        lit("fx").alias("kind"),
+                        int(REVALUED).alias("sequence"),
+                        col("before").alias("after"),
+                        (col("before") - col("fx")).alias("before"),
+                        col("fx").alias("delta"),
+                        lit(NULL).cast(DataType::String).alias("reason"),
+                        (col("constant_after") - col("constant_delta")).alias("constant_after"),
+                        int(0).alias("constant_delta"),
+                    ])
+                    .with_columns(self.part_columns().iter().map(|p| int(0).alias(p.as_str())).collect::<Vec<_>>())
+                    .select(columns.clone()),
+            );
+        }
+        if pauses {
+            // Who cancels on pause resumes and leaves on one day, so that the pause does not stay open.
+            let ended = rows.filter(
+                col("delta").eq(int(0)).and(col("after").eq(int(0))).and(col("paused_after").eq(int(0))).and(col("paused_before").gt(int(0))),
+            );
+            let amount = || col("paused_before");
+            let half = |kind: &str, sequence: i64, before: Expr, delta: Expr, after: Expr| {
+                let mut out = vec![
+                    lit(kind.to_owned()).alias("kind"),
+                    int(sequence).alias("sequence"),
+                    before.alias("before"),
+                    delta.alias("delta"),
+                    after.alias("after"),
+                ];
+                if self.fx.is_some() {
+                    out.extend([int(0).alias("constant_delta")]);
+                }
+                out
+            };
+            let resumed = ended.clone().with_columns(half("resume", CHANGED, int(0), amount(), amount()));
+            let churned = ended.with_columns(half("churn", ENDED, amount(), int(0) - amount(), int(0)));
+            all.push(only_churn(resumed).select(columns.clone()));
+            all.push(churned.select(columns));
+        }
+        if all.len() == 1 {
+            return Ok(all.swap_remove(0));
+        }
+        Ok(in_sequence(concat(all, UnionArgs::default())?))
     }
-
 }
 
-/// Orders within a day: a new version of the dimensions, and what changed the amount.
+/// Orders within a day of the working rows: a new version of the dimensions, and what changed the amount.
 const VERSION: i64 = 1;
 const CHANGE: i64 = 3;
+
+/// Published orders within a day: 1 and 2 are the halves of a transfer.
+const REVALUED: i64 = 3;
+const CHANGED: i64 = 4;
+const ENDED: i64 = 5;
+
+/// Rows by series, day and sequence.
+fn in_sequence(rows: LazyFrame) -> LazyFrame {
+    rows.with_column((packed(col("series"), col("day"), 0) + col("sequence")).alias("key"))
+        .sort(["key"], SortMultipleOptions::default())
+        .drop(by_name(["key"], true, false))
+}
 
 /// A left join that keeps the order of the left side.
 fn in_order() -> JoinArgs {
@@ -253,11 +374,25 @@ impl Metric for MrrLedger {
             .column("customer_id", self.customer_type, "", "customer")
             .column("currency", Currency, "", "currency of the amounts")
             .column("effective_on", Date, "", "civil date of the change")
-            .column("sequence", Int, "", "order within the day: transfer out, transfer in, change of amount")
-            .column("kind", Text, "", "new, reactivation, expansion, contraction, churn, transfer_in or transfer_out")
+            .column("sequence", Int, "", "order within the day: transfer out, transfer in, exchange rate, change of amount")
+            .column("kind", Text, "", "new, reactivation, resume, expansion, contraction, pause, churn, fx, transfer_in or transfer_out")
             .column("mrr_before", Money, "money per month", "recurring revenue before the change")
             .column("mrr_delta", Money, "money per month", "the change")
-            .column("mrr_after", Money, "money per month", "recurring revenue after the change")
+            .column("mrr_after", Money, "money per month", "recurring revenue after the change");
+        if self.lines.is_some() {
+            for (p, meaning) in changes::PARTS.iter().zip(PART_MEANINGS) {
+                schema = schema.column(changes::part(p), Money, "money per month", meaning);
+            }
+        }
+        if self.fx.is_some() {
+            schema = schema
+                .column("constant_delta", Money, "money per month", "the change at constant rates; zero in rows of kind `fx`")
+                .column("constant_after", Money, "money per month", "recurring revenue after the change at constant rates");
+        }
+        if self.has_pauses() {
+            schema = schema.column("paused_after", Money, "money per month", "what is on pause after the change");
+        }
+        schema = schema
             .column("first_paid_on", Date, "", "first date on which the customer's recurring revenue was above zero")
             .nullable("reason", Text, "", "reason of a churn, as the source gives it");
         for d in self.dimension_names() {
@@ -267,15 +402,10 @@ impl Metric for MrrLedger {
     }
 
     fn query(&self, inputs: &Inputs) -> PolarsResult<LazyFrame> {
-        let paid = self.paid_intervals(inputs)?.filter(is_used());
-        let series = Self::numbered(&paid);
-        let moves = Self::movements(self.changes(&paid, &series)?);
+        let (moves, series) = self.moves(inputs)?;
         let moves = match &self.dimensions {
             None => moves,
-            Some(d) if self.transfers() => self
-                .with_history(d, inputs, moves, &series)?
-                .with_column((packed(col("series"), col("day"), 0) + col("sequence")).alias("key"))
-                .sort(["key"], SortMultipleOptions::default()),
+            Some(d) if self.transfers() => in_sequence(self.with_history(d, inputs, moves, &series)?),
             Some(d) => self.with_fixed(d, inputs, moves, &series)?,
         };
         let mut columns = vec![
@@ -287,9 +417,9 @@ impl Metric for MrrLedger {
             col("before").alias("mrr_before"),
             col("delta").alias("mrr_delta"),
             col("after").alias("mrr_after"),
-            col("first_paid_on"),
-            col("reason"),
         ];
+        columns.extend(cols_of(&self.extras()));
+        columns.extend([col("first_paid_on"), col("reason")]);
         columns.extend(cols_of(self.dimension_names()));
         let key = cols_of(&["series"]);
         Ok(moves.join(series, key.clone(), key, in_order()).select(columns))
@@ -298,33 +428,28 @@ impl Metric for MrrLedger {
     fn identities(&self, inputs: &Inputs, output: &LazyFrame) -> PolarsResult<Vec<Identity>> {
         let price = self.price();
         let magnitude = (price.float * price.per_month.cast(DataType::Float64)).abs();
-        let paid = self.paid_intervals(inputs)?;
-        let same_series = || col("customer_id").eq(col("customer_id").shift(lit(1))).and(col("currency").eq(col("currency").shift(lit(1))));
+        let items = self.items(inputs)?;
+        let same_series = || {
+            let same = |name: &str| col(name).eq(col(name).shift(lit(1)));
+            same("customer_id").and(same("currency"))
+        };
         let chained = when(same_series()).then(col("mrr_after").shift(lit(1))).otherwise(int(0));
-        let running = paid
-            .clone()
-            .filter(is_used().and(col("ends").eq(self.horizon())))
-            .group_by([col("currency")])
-            .agg([col("mrr").sum()]);
-        let closing = output.clone().group_by([col("currency")]).agg([col("mrr_delta").sum()]);
         let mut identities = self.snapshot_identities(inputs)?;
-        let mut full = JoinArgs::new(JoinType::Full);
-        full.coalesce = JoinCoalesce::CoalesceColumns;
         identities.extend([
             Identity {
                 name: "amounts_are_known",
                 meaning: "every interval has a price, a quantity, a known billing interval and a known currency",
-                broken: paid.clone().filter(col("mrr").is_null()),
+                broken: items.clone().filter(col("list").is_null()),
             },
             Identity {
                 name: "amounts_fit",
                 meaning: "price times quantity fits 64 bits",
-                broken: inputs.get(&self.from)?.filter(magnitude.gt_eq(lit(MAX_EXACT))),
+                broken: self.priced(inputs)?.filter(magnitude.gt_eq(lit(MAX_EXACT))),
             },
             Identity {
                 name: "intervals_are_placed",
                 meaning: "every interval has a customer and a start",
-                broken: paid.filter(col("starts").is_null().or(col("customer_id").is_null())),
+                broken: items.filter(col("starts").is_null().or(col("customer_id").is_null())),
             },
             Identity {
                 name: "total_fits",
@@ -350,11 +475,31 @@ impl Metric for MrrLedger {
             Identity {
                 name: "closing_is_running",
                 meaning: "the sum of all changes is the amount of the intervals that run at as_of",
-                broken: closing
-                    .join(running, [col("currency")], [col("currency")], full)
-                    .filter(col("mrr_delta").fill_null(int(0)).neq(col("mrr").fill_null(int(0)))),
+                broken: self.closing_is_running(inputs, output)?,
             },
         ]);
+        if self.lines.is_some() {
+            let parts = self.part_columns().iter().map(|p| col(p.as_str())).reduce(|a, b| a + b).unwrap_or_else(|| int(0));
+            let apart = col("kind").eq(lit("expansion")).or(col("kind").eq(lit("contraction")));
+            identities.push(Identity {
+                name: "parts_are_the_change",
+                meaning: "the parts of every expansion and contraction sum to it, and other changes have none",
+                broken: output.clone().filter(parts.neq(when(apart).then(col("mrr_delta")).otherwise(int(0)))),
+            });
+        }
+        for (name, meaning, broken) in [
+            ("rates_are_known", "every amount has an exchange rate for its currency and day", self.missing_rates(inputs)?),
+            ("rates_are_single", "a currency has one rate a day", self.ambiguous_rates(inputs)?),
+            (
+                "discounts_are_known",
+                "every discount has a start, a known duration, an end where it ends, a per cent from 0 to 100, and at most three per cents run at once",
+                self.odd_discounts(inputs)?,
+            ),
+            ("pauses_are_apart", "pauses of one subscription have a start and do not overlap", self.overlapping_pauses(inputs)?),
+            ("merges_end", "no chain of merged customers is a circle", self.circular_ids(inputs)?),
+        ] {
+            identities.extend(broken.map(|broken| Identity { name, meaning, broken }));
+        }
         Ok(identities)
     }
 
@@ -365,15 +510,20 @@ impl Metric for MrrLedger {
             .then(lit("ends_before_start"))
             .when(col("ends").lt_eq(col("starts")))
             .then(lit("trial_only"))
-            .when(col("mrr").eq(int(0)))
+            .when(col("recurs").not())
+            .then(lit("short_service"))
+            .when(col("list").eq(int(0)))
             .then(lit("zero_amount"))
             .otherwise(lit("used"));
-        Ok(Some(
-            self.paid_intervals(inputs)?
-                .group_by([why.alias("reason")])
-                .agg([len().cast(DataType::Int64).alias("rows")])
-                .sort(["reason"], SortMultipleOptions::default()),
-        ))
+        let rows = self
+            .items(inputs)?
+            .group_by([why.alias("reason")])
+            .agg([len().cast(DataType::Int64).alias("rows")])
+            .sort(["reason"], SortMultipleOptions::default());
+        Ok(Some(match self.floored(inputs)? {
+            None => rows,
+            Some(floored) => concat([rows, floored], UnionArgs::default())?,
+        }))
     }
 
     fn ledger(&self) -> Option<LedgerShape> {
@@ -382,13 +532,66 @@ impl Metric for MrrLedger {
             transfers: self.transfers(),
             reasons: self.reason.is_some(),
             customer_type: self.customer_type,
+            parts: self.lines.is_some(),
+            fx: self.fx.is_some(),
+            pauses: self.has_pauses(),
+            definition: Arc::new(self.clone()),
         })
     }
 }
 
+impl MrrLedger {
+    /// Currencies, or with windows customers, whose changes do not sum to what runs at `as_of`.
+    fn closing_is_running(&self, inputs: &Inputs, output: &LazyFrame) -> PolarsResult<LazyFrame> {
+        let book = self.book(inputs)?;
+        let amount = self.amounts().iter().map(|a| col(*a)).reduce(|a, b| a + b).unwrap_or_else(|| int(0));
+        let by_series = [col("series")];
+        let running = book
+            .numbered
+            .clone()
+            .filter(col("ends").eq(self.horizon()))
+            .group_by([col("series")])
+            .agg([amount.sum().alias("mrr")])
+            .join(book.series.clone(), by_series.clone(), by_series, JoinArgs::new(JoinType::Inner));
+        let running = match &self.fx {
+            None => running,
+            Some(fx) => self.reported_at_as_of(fx, running, &book, inputs)?,
+        };
+        // Within a window an end is not an end yet, so only customers that still pay can be compared.
+        let windows = self.windows.win_back > 0;
+        let key = if windows { vec!["customer_id", "currency"] } else { vec!["currency"] };
+        let running = running.group_by(cols_of(&key)).agg([col("mrr").sum()]);
+        let closing = output.clone().group_by(cols_of(&key)).agg([col("mrr_delta").sum()]);
+        let mut full = JoinArgs::new(JoinType::Full);
+        full.coalesce = JoinCoalesce::CoalesceColumns;
+        let differs = col("mrr_delta").fill_null(int(0)).neq(col("mrr").fill_null(int(0)));
+        let differs = if windows { differs.and(col("mrr").gt(int(0))) } else { differs };
+        Ok(closing.join(running, cols_of(&key), cols_of(&key), full).filter(differs))
+    }
+
+    /// Merged ids whose chain does not end.
+    fn circular_ids(&self, inputs: &Inputs) -> PolarsResult<Option<LazyFrame>> {
+        let (Some(i), Some(resolved)) = (&self.identities, self.resolved_ids(inputs)?) else { return Ok(None) };
+        let merged = inputs.get(&i.from)?.select([col(i.id.as_str()).alias("merged_id")]);
+        Ok(Some(resolved.join(merged, [col("mapped_to")], [col("merged_id")], JoinArgs::new(JoinType::Semi))))
+    }
+}
+
+/// What each part of a change is, in the order of [`changes::PARTS`].
+const PART_MEANINGS: [&str; 8] = [
+    "by more or fewer units, at the old price per unit",
+    "by another plan of the product, at the new quantity",
+    "by another billing interval of the same plan",
+    "by another price of the same plan",
+    "by products that came (cross-sell) or went",
+    "by discounts that began, ended or changed",
+    "by pauses of some subscriptions",
+    "by usage",
+];
+
 /// Intervals that pay something for at least one day up to `as_of`.
 fn is_used() -> Expr {
-    col("ends").gt(col("starts")).and(col("mrr").neq(int(0)))
+    col("ends").gt(col("starts")).and(col("recurs")).and(col("list").neq(int(0)))
 }
 
 fn next_day(date: Expr) -> Expr {

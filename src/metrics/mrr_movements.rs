@@ -4,7 +4,7 @@ use polars::prelude::*;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use crate::expr::bridge::{KINDS, amount, bridge, count};
+use crate::expr::bridge::{KINDS, amount, bridge, bridge_of_events, count};
 use crate::expr::calendar::Grain;
 use crate::expr::dims::{cols_of, int, sort_on};
 use crate::expr::money::div_half_even;
@@ -30,6 +30,9 @@ pub struct Spec {
     /// Instant of a period at which its value is taken.
     #[serde(default)]
     pub value_at: ValueAt,
+    /// Whether a customer counts once per period by its net change, or with every single change.
+    #[serde(default)]
+    pub basis: Option<Basis>,
     /// Whether the quick ratio counts reactivations as gains.
     #[serde(default)]
     pub quick_ratio_with_reactivation: bool,
@@ -38,9 +41,21 @@ pub struct Spec {
     pub drop_incomplete: bool,
 }
 
+/// What is counted in a period.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Basis {
+    /// The net change of each customer from the end of one period to the end of the next.
+    #[default]
+    Snapshot,
+    /// Every change in the ledger.
+    Events,
+}
+
 /// Resolved movements.
 pub struct MrrMovements {
     view: LedgerView,
+    basis: Basis,
     with_reactivation: bool,
     drop_incomplete: bool,
 }
@@ -51,6 +66,7 @@ pub fn resolve(cx: &mut Resolver<'_>) -> Option<Box<dyn Metric>> {
     let view = LedgerView::resolve(cx, &spec.from, &spec.by, spec.grain, spec.value_at)?;
     Some(Box::new(MrrMovements {
         view,
+        basis: spec.basis.unwrap_or_default(),
         with_reactivation: spec.quick_ratio_with_reactivation,
         drop_incomplete: spec.drop_incomplete,
     }))
@@ -70,7 +86,7 @@ impl Metric for MrrMovements {
             .column("closing_arr", Money, "money per year", "twelve times the closing MRR")
             .column("opening_customers", Int, "customers", "paying customers at the end of the previous period");
         for kind in KINDS {
-            schema = schema.column(count(kind), Int, "customers", format!("customers of kind `{kind}`"));
+            schema = schema.column(count(kind), Int, "customers", format!("customers of kind `{kind}`; with `basis: events` their changes"));
         }
         schema
             .column("net_new_customers", Int, "customers", "gained minus lost")
@@ -86,8 +102,10 @@ impl Metric for MrrMovements {
 
     fn query(&self, inputs: &Inputs) -> PolarsResult<LazyFrame> {
         let view = &self.view;
-        let steps = view.steps(inputs)?;
-        let rows = bridge(&steps, &view.of())?;
+        let rows = match self.basis {
+            Basis::Snapshot => bridge(&view.steps(inputs)?, &view.of())?,
+            Basis::Events => bridge_of_events(view.ledger(inputs)?, &view.of())?,
+        };
         let mut gains = vec![col(amount("new")), col(amount("expansion"))];
         if self.with_reactivation {
             gains.push(col(amount("reactivation")));

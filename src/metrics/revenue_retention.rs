@@ -11,7 +11,7 @@ use crate::expr::key::packed;
 use crate::expr::money::float_to_units;
 use crate::expr::ratio::{ratio, reason};
 use crate::expr::steps::{ValueAt, first_of_series};
-use crate::metrics::view::LedgerView;
+use crate::metrics::view::{FxRates, LedgerView};
 use crate::metrics::{Headline, Identity, Inputs, Metric, ShownAs};
 use crate::plan::resolver::Resolver;
 use crate::schema::{ColumnType, TableSchema};
@@ -31,6 +31,9 @@ pub struct Spec {
     /// Dimensions of the ledger to break down by; the grand total is always there.
     #[serde(default)]
     pub by: Vec<String>,
+    /// At which exchange rates, where the ledger has them. Default: `constant`.
+    #[serde(default)]
+    pub fx: Option<FxRates>,
 }
 
 fn default_windows() -> Vec<u32> {
@@ -92,7 +95,7 @@ pub fn resolve(cx: &mut Resolver<'_>) -> Option<Box<dyn Metric>> {
             cx.error(&format!("methods.{i}"), &format!("the method `{}` is given twice", method.name()), "remove one");
         }
     }
-    let view = LedgerView::resolve(cx, &spec.from, &spec.by, Grain::Month, ValueAt::PeriodEnd)?;
+    let view = LedgerView::resolve(cx, &spec.from, &spec.by, Grain::Month, ValueAt::PeriodEnd)?.at_rates(cx, spec.fx);
     Some(Box::new(RevenueRetention { view, windows: spec.windows, methods: spec.methods }))
 }
 
@@ -181,8 +184,8 @@ impl RevenueRetention {
             let running = sum.cum_sum(false);
             (running.clone() - running.shift(lit(n)).fill_null(int(0))).over(group.clone())
         };
-        let lost = over_window(&["contraction", "churned"])?;
-        let gained = over_window(&["expansion"])?;
+        let lost = over_window(&["contraction", "paused", "churned"])?;
+        let gained = over_window(&["expansion", "resumed"])?;
         Ok(bridge
             .clone()
             .with_columns([

@@ -10,6 +10,16 @@ use crate::metrics::{Identity, Inputs};
 use crate::plan::resolver::Resolver;
 use crate::schema::{ColumnType, TableSchema};
 
+/// At which exchange rates revenue is compared over time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum FxRates {
+    /// The rates of one day for all of history, so that rates move nothing.
+    Constant,
+    /// The rates of the time.
+    Actual,
+}
+
 /// A ledger seen by period and dimension.
 pub struct LedgerView {
     from: String,
@@ -18,6 +28,9 @@ pub struct LedgerView {
     value_at: ValueAt,
     as_of: civil::Date,
     transfers: bool,
+    value: &'static str,
+    fx: bool,
+    pauses: bool,
     /// Whether the ledger's churn rows carry a reason.
     pub reasons: bool,
 }
@@ -34,8 +47,36 @@ impl LedgerView {
             value_at,
             as_of: cx.context().as_of,
             transfers: shape.transfers,
+            value: "mrr_after",
+            fx: shape.fx,
+            pauses: shape.pauses,
             reasons: shape.reasons,
         })
+    }
+
+    /// The same view at constant exchange rates, where the ledger has them and `fx` does not ask for the actual ones.
+    pub fn at_rates(mut self, cx: &mut Resolver<'_>, fx: Option<FxRates>) -> Self {
+        if fx.is_some() && !self.fx {
+            cx.error(
+                "fx",
+                &format!("`fx` has no effect: `{}` has no exchange rates", self.from),
+                "remove it, or give the ledger rates with `fx:`",
+            );
+        }
+        if self.fx && fx != Some(FxRates::Actual) {
+            (self.value, self.fx) = ("constant_after", false);
+        }
+        self
+    }
+
+    /// Whether the ledger's amounts are all in the reporting currency.
+    pub fn has_rates(&self) -> bool {
+        self.fx
+    }
+
+    /// Column of the balance in the ledger.
+    pub fn value(&self) -> &'static str {
+        self.value
     }
 
     /// The periods.
@@ -86,6 +127,9 @@ impl LedgerView {
             last: self.last(),
             by: &self.by,
             transfers: self.transfers(),
+            value: self.value,
+            fx: self.fx,
+            pauses: self.pauses,
         }
     }
 

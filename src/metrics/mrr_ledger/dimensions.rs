@@ -2,7 +2,7 @@
 
 use polars::prelude::*;
 
-use super::{CHANGE, Dimensions, MOVEMENT, MrrLedger, VERSION, in_order};
+use super::{CHANGE, Dimensions, MOVEMENT, MrrLedger, REVALUED, VERSION, in_order};
 use crate::expr::dims::{NOT_SET, cols_of, int};
 use crate::expr::key::packed;
 use crate::expr::steps::first_of_series;
@@ -60,11 +60,18 @@ impl MrrLedger {
             "after" => when(first_of_series()).then(lit(0).cast(DataType::Int64)).otherwise(lit(NULL)).alias(*c),
             _ => lit(NULL).cast(DataType::Int64).alias(*c),
         }));
+        let extras = self.extras();
+        let balances: Vec<&String> = extras.iter().filter(|e| e.ends_with("_after")).collect();
+        version_columns.extend(extras.iter().map(|e| {
+            let nothing = if e.ends_with("_after") { lit(NULL) } else { int(0) };
+            when(first_of_series()).then(int(0)).otherwise(nothing).cast(DataType::Int64).alias(e.as_str())
+        }));
         version_columns.extend(cols_of(&d.columns));
         let mut move_columns = cols_of(&MOVEMENT);
+        move_columns.extend(cols_of(&extras));
         move_columns.extend(d.columns.iter().map(|c| lit(NULL).cast(DataType::String).alias(c.as_str())));
         version_columns.push(packed(col("series"), col("day"), VERSION).alias("key"));
-        move_columns.push(packed(col("series"), col("day"), CHANGE).alias("key"));
+        move_columns.push((packed(col("series"), col("day"), CHANGE - REVALUED) + col("sequence")).alias("key"));
         let merged = concat([versions.select(version_columns), moves.select(move_columns)], UnionArgs::default())?
             .sort(["key"], SortMultipleOptions::default())
             .with_columns(
@@ -77,6 +84,7 @@ impl MrrLedger {
                     .collect::<Vec<_>>(),
             )
             .with_columns([filled("after"), filled("first_paid_on")])
+            .with_columns(balances.iter().map(|b| filled(b)).collect::<Vec<_>>())
             .with_columns(d.columns.iter().map(|c| filled(c)).collect::<Vec<_>>())
             .with_columns(d.columns.iter().map(|c| col(c.as_str()).shift(lit(1)).alias(format!("previous_{c}"))).collect::<Vec<_>>());
         let changed = d
@@ -87,6 +95,7 @@ impl MrrLedger {
             .unwrap_or_else(|| lit(false));
         let moved = merged.clone().filter(col("kind").is_null().and(first_of_series().not()).and(col("after").gt(int(0))).and(changed));
         let nothing = || lit(0).cast(DataType::Int64);
+        let constant = || col("constant_after");
         let transfer = |kind: &str, sequence: i64, before: Expr, delta: Expr, after: Expr, old: bool| {
             let mut columns = cols_of(&["series", "day"]);
             columns.extend([
@@ -98,12 +107,19 @@ impl MrrLedger {
                 col("first_paid_on"),
                 lit(NULL).cast(DataType::String).alias("reason"),
             ]);
+            columns.extend(extras.iter().map(|e| match e.as_str() {
+                "constant_delta" if old => (int(0) - constant()).alias(e.as_str()),
+                "constant_delta" => constant().alias(e.as_str()),
+                "constant_after" if old => nothing().alias(e.as_str()),
+                _ => col(e.as_str()),
+            }));
             columns.extend(d.columns.iter().map(|c| if old { col(format!("previous_{c}")).alias(c.as_str()) } else { col(c.as_str()) }));
             moved.clone().select(columns)
         };
         let out = transfer("transfer_out", 1, col("after"), int(0) - col("after"), nothing(), true);
         let into = transfer("transfer_in", 2, nothing(), col("after"), col("after"), false);
         let mut columns = cols_of(&MOVEMENT);
+        columns.extend(cols_of(&extras));
         columns.extend(cols_of(&d.columns));
         concat([merged.filter(col("kind").is_not_null()).select(columns), out, into], UnionArgs::default())
     }

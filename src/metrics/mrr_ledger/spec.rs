@@ -1,18 +1,17 @@
-//! The ledger as written, and from there to one that is resolved.
+//! The ledger as written.
 
+use indexmap::IndexMap;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::{Amounts, Dimensions, MrrLedger};
-use crate::metrics::Metric;
-use crate::plan::resolver::Resolver;
-use crate::schema::ColumnType;
+use crate::expr::calendar::Grain;
+use crate::spec::types::{Date, Duration, Name};
 
 /// `type: mrr_ledger`
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Spec {
-    /// Source of subscription intervals, or of monthly snapshots.
+    /// Source of subscription intervals, invoice lines, changes, or monthly snapshots.
     pub from: String,
     /// Column that identifies the customer.
     pub customer: String,
@@ -28,15 +27,72 @@ pub struct Spec {
     /// First day that is paid for, where an interval begins with a trial.
     #[serde(default)]
     pub trial_end: Option<String>,
-    /// What an interval pays. Either this or `snapshot`.
+    /// Whether the days of a trial count. Default: `exclude`.
+    #[serde(default)]
+    pub trials: Option<Trials>,
+    /// What an interval pays. Either this, `change` or `snapshot`.
     #[serde(default)]
     pub amount: Option<AmountSpec>,
+    /// Changes of recurring revenue instead of intervals.
+    #[serde(default)]
+    pub change: Option<ChangeSpec>,
     /// Monthly amounts instead of intervals.
     #[serde(default)]
     pub snapshot: Option<SnapshotSpec>,
     /// Days and weeks in a month. Default: 365/12 and 52/12.
     #[serde(default)]
-    pub interval_factors: Factors,
+    pub interval_factors: Option<Factors>,
+    /// Column that identifies the subscription an item belongs to. Needed where `discounts` or `pauses` name one.
+    #[serde(default)]
+    pub subscription: Option<String>,
+    /// Column with the product, or product family. With it every expansion and contraction is taken apart.
+    #[serde(default)]
+    pub product: Option<String>,
+    /// Products by family, where the column holds products that replace each other.
+    #[serde(default)]
+    pub families: IndexMap<Name, Vec<String>>,
+    /// Column with the plan or price within the product.
+    #[serde(default)]
+    pub plan: Option<String>,
+    /// Which event ends an interval. Default: `service_end`.
+    #[serde(default)]
+    pub churn_at: Option<ChurnAt>,
+    /// Date column: when the cancellation was asked for. Needed with `churn_at: request`.
+    #[serde(default)]
+    pub requested: Option<String>,
+    /// Date column: day after the billing period in which an interval ended. Needed with `churn_at: period_end`.
+    #[serde(default)]
+    pub period_end: Option<String>,
+    /// Ends intervals whose payment has been overdue for long.
+    #[serde(default)]
+    pub past_due: Option<PastDueSpec>,
+    /// Coupons and other reductions.
+    #[serde(default)]
+    pub discounts: Option<DiscountsSpec>,
+    /// Pauses of subscriptions.
+    #[serde(default)]
+    pub pauses: Option<PausesSpec>,
+    /// Revenue by usage.
+    #[serde(default)]
+    pub usage: Option<UsageSpec>,
+    /// Ids that were merged into others.
+    #[serde(default)]
+    pub identities: Option<IdentitiesSpec>,
+    /// Customers that count as their parent.
+    #[serde(default)]
+    pub parents: Option<ParentsSpec>,
+    /// A return within this many days is no churn: the amount before the gap is carried over it.
+    #[serde(default)]
+    pub win_back: Option<Duration>,
+    /// Which returns are reactivations. Default: all.
+    #[serde(default)]
+    pub reactivation: Option<ReactivationSpec>,
+    /// Changes that follow each other within this many days become one, on the last of the days.
+    #[serde(default)]
+    pub coalesce_within: Option<Duration>,
+    /// Exchange rates: every amount in the pipeline's currency.
+    #[serde(default)]
+    pub fx: Option<FxSpec>,
     /// Column with the reason of a cancellation.
     #[serde(default)]
     pub reason: Option<String>,
@@ -45,12 +101,275 @@ pub struct Spec {
     pub dimensions: Option<DimensionsSpec>,
 }
 
+/// Whether the days of a trial count.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Trials {
+    /// An interval counts from the end of its trial.
+    #[default]
+    Exclude,
+    /// An interval counts from its start.
+    Include,
+}
+
+/// Which event ends an interval.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ChurnAt {
+    /// The end of the service, as `end` has it.
+    #[default]
+    ServiceEnd,
+    /// The request for it, where there is one and it came before the end.
+    Request,
+    /// The end of the billing period in which the service ended. Only the last interval of a subscription moves.
+    PeriodEnd,
+}
+
+/// Payments that are overdue.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PastDueSpec {
+    /// Date column: first day on which the payment was overdue; NULL where it is not.
+    pub since: String,
+    /// Days after which the interval ends.
+    pub grace: Duration,
+}
+
+/// Changes of recurring revenue, as Stripe's `subscription_item_change_events` hold them.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ChangeSpec {
+    /// Date column: day of the change.
+    pub at: String,
+    /// Money column: by how much the recurring revenue changes, negative for a loss.
+    pub mrr: String,
+    /// By how many units the quantity changes.
+    #[serde(default)]
+    pub quantity: Option<String>,
+}
+
+/// Prices that depend on the quantity.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct TiersSpec {
+    /// Source with one row per tier.
+    pub from: String,
+    /// Column with the plan the tier is of. Plans without tiers keep `price` times `quantity`.
+    pub plan: String,
+    /// Last unit of the tier; NULL is the tier without an upper end.
+    pub up_to: String,
+    /// Money column: price of one unit.
+    pub unit_amount: String,
+    /// Money column: price of the tier itself.
+    #[serde(default)]
+    pub flat_amount: Option<String>,
+    /// Column with `volume` (all units at the price of the tier reached) or `graduated` (each unit at the price of its tier).
+    pub mode: String,
+}
+
+/// Coupons and other reductions.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct DiscountsSpec {
+    /// Source with one row per discount.
+    pub from: String,
+    /// Column with the subscription it is for. Either this or `customer`.
+    #[serde(default)]
+    pub subscription: Option<String>,
+    /// Column with the customer it is for, in all subscriptions together.
+    #[serde(default)]
+    pub customer: Option<String>,
+    /// Column with the per cent off, at most two decimals.
+    #[serde(default)]
+    pub percent: Option<String>,
+    /// Money column: amount off each invoice.
+    #[serde(default)]
+    pub amount: Option<String>,
+    /// Column with `once`, `repeating` or `forever`.
+    #[serde(default)]
+    pub duration: Option<String>,
+    /// Number of months of a `repeating` discount that has no `end`.
+    #[serde(default)]
+    pub months: Option<String>,
+    /// First day of the discount.
+    pub start: String,
+    /// Day after its last day.
+    #[serde(default)]
+    pub end: Option<String>,
+    /// Which discounts reduce recurring revenue. Default: `recurring`.
+    #[serde(default)]
+    pub policy: Option<DiscountPolicy>,
+}
+
+/// Which discounts reduce recurring revenue.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum DiscountPolicy {
+    /// Those that last: `repeating` while they run, and `forever`.
+    #[default]
+    Recurring,
+    /// Those of one invoice too.
+    All,
+    /// Only those without an end.
+    Forever,
+    /// None.
+    None,
+}
+
+/// Pauses of subscriptions.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PausesSpec {
+    /// Source with one row per pause.
+    pub from: String,
+    /// Column with the subscription that is paused. Either this or `customer`.
+    #[serde(default)]
+    pub subscription: Option<String>,
+    /// Column with the customer that is paused, with all subscriptions.
+    #[serde(default)]
+    pub customer: Option<String>,
+    /// First day of the pause.
+    pub start: String,
+    /// Day after its last day; NULL is open.
+    #[serde(default)]
+    pub end: Option<String>,
+    /// What a pause is. Default: `pause`.
+    #[serde(default, rename = "as")]
+    pub policy: Option<PausePolicy>,
+    /// A pause becomes a churn after this many days.
+    #[serde(default)]
+    pub churn_after: Option<Duration>,
+}
+
+/// What a pause is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum PausePolicy {
+    /// Nothing is paid, and the movements are `pause` and `resume`.
+    #[default]
+    Pause,
+    /// The amount runs on.
+    Keep,
+    /// Nothing is paid, and the movements are `churn` and `reactivation`.
+    Churn,
+}
+
+/// Revenue by usage.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct UsageSpec {
+    /// Source with the amounts of a month of service per customer.
+    pub from: String,
+    /// Its column with the customer. Default: as in the ledger.
+    #[serde(default)]
+    pub customer: Option<String>,
+    /// Date column: any day of the month of service.
+    pub month: String,
+    /// Money column: what was used in the month, or with `committed` what was agreed on for it.
+    pub amount: String,
+    /// How usage becomes recurring revenue. Default: `trailing`.
+    #[serde(default)]
+    pub policy: Option<UsagePolicy>,
+    /// Number of months that `trailing` averages. Default 3.
+    #[serde(default)]
+    pub months: Option<u32>,
+}
+
+/// How usage becomes recurring revenue.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum UsagePolicy {
+    /// The mean of the last complete months, from the last day of each on.
+    #[default]
+    Trailing,
+    /// The amount agreed on for the month, whatever was used.
+    Committed,
+    /// Usage is no recurring revenue.
+    Exclude,
+}
+
+/// Ids that were merged into others.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct IdentitiesSpec {
+    /// Source with one row per id that is no longer used.
+    pub from: String,
+    /// Column with the id that is no longer used.
+    pub id: String,
+    /// Column with the customer it belongs to now; that may have been merged again.
+    pub customer: String,
+}
+
+/// Customers that count as their parent.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ParentsSpec {
+    /// Source with one row per customer.
+    pub from: String,
+    /// Column with the customer.
+    pub customer: String,
+    /// Column with its parent; NULL where it has none.
+    pub parent: String,
+}
+
+/// Which returns are reactivations.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ReactivationSpec {
+    /// Longest gap of a reactivation; who returns later is a new customer.
+    pub within: Duration,
+}
+
+/// Exchange rates.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct FxSpec {
+    /// Source with one row per currency and day.
+    pub from: String,
+    /// Date column: day of the rate.
+    pub date: String,
+    /// Column with the currency that is converted.
+    pub currency: String,
+    /// Column with the currency it is converted to; other rows than those of the pipeline's currency are left out.
+    #[serde(default)]
+    pub to: Option<String>,
+    /// Column with the number of units of the pipeline's currency in one of `currency`, at most twelve decimals.
+    pub rate: String,
+    /// Which day's rate holds for a period of `revalue`.
+    pub rate_of: RateOf,
+    /// How often running amounts are taken at a new rate. Default: `month`.
+    #[serde(default)]
+    pub revalue: Option<Grain>,
+    /// Day whose rates serve for amounts at constant rates. Default: `as_of`.
+    #[serde(default)]
+    pub constant_on: Option<Date>,
+    /// How old a rate may be, where the day itself has none. Default `7d`.
+    #[serde(default)]
+    pub max_age: Option<Duration>,
+}
+
+/// Which day's rate holds for a period.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum RateOf {
+    /// The first day of the period.
+    FirstDay,
+    /// The last day of the period, or `as_of` in the running one.
+    LastDay,
+    /// The day before the period.
+    DayBefore,
+}
+
 /// What a subscription interval pays.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct AmountSpec {
-    /// Money column: price of one unit per billing interval.
-    pub price: String,
+    /// Money column: price of one unit per billing interval. Either this or `total`.
+    #[serde(default)]
+    pub price: Option<String>,
+    /// Money column: amount of an invoice line for the whole of its service period, `start` to `end`.
+    #[serde(default)]
+    pub total: Option<String>,
     /// Number of units. Default: one.
     #[serde(default)]
     pub quantity: Option<String>,
@@ -60,6 +379,12 @@ pub struct AmountSpec {
     /// Number of intervals one price covers. Default: one.
     #[serde(default)]
     pub count: Option<String>,
+    /// Prices that depend on the quantity.
+    #[serde(default)]
+    pub tiers: Option<TiersSpec>,
+    /// Shortest service period of a `total` that recurs. Default `28d`.
+    #[serde(default)]
+    pub min_service: Option<Duration>,
 }
 
 /// Monthly amounts.
@@ -131,126 +456,3 @@ pub enum DimensionValue {
     Current,
 }
 
-/// Checks the table as written.
-pub fn resolve(cx: &mut Resolver<'_>) -> Option<Box<dyn Metric>> {
-    use ColumnType::{Date, Int, Money, String as Text};
-    let spec: Spec = cx.spec()?;
-    let source = cx.source("from", &spec.from)?;
-    let customer = cx.column(&source, "customer", &spec.customer, &[Text, Int]);
-    let amounts = match (&spec.amount, &spec.snapshot) {
-        (Some(a), None) => {
-            let Some(start) = &spec.start else {
-                cx.error("amount", "a ledger of intervals needs `start`", "name the date column on which an interval begins");
-                return None;
-            };
-            if spec.end_inclusive && spec.end.is_none() {
-                cx.error("end_inclusive", "`end_inclusive` has no effect without `end`", "remove it, or name the `end` column");
-            }
-            if a.count.is_some() && a.interval.is_none() {
-                cx.error("amount.count", "`count` has no effect without `interval`", "name the `interval` column too");
-            }
-            let start = cx.column(&source, "start", start, &[Date]);
-            let end = cx.optional_column(&source, "end", spec.end.as_deref(), &[Date]);
-            let trial_end = cx.optional_column(&source, "trial_end", spec.trial_end.as_deref(), &[Date]);
-            let price = cx.column(&source, "amount.price", &a.price, &[Money]);
-            let quantity = cx.optional_column(&source, "amount.quantity", a.quantity.as_deref(), &[Int]);
-            let interval = cx.optional_column(&source, "amount.interval", a.interval.as_deref(), &[Text]);
-            let count = cx.optional_column(&source, "amount.count", a.count.as_deref(), &[Int]);
-            Amounts::Intervals {
-                start: start?,
-                end: end?,
-                end_inclusive: spec.end_inclusive,
-                trial_end: trial_end?,
-                price: price?,
-                quantity: quantity?,
-                interval: interval?,
-                count: count?,
-            }
-        }
-        (None, Some(s)) => {
-            for (given, key) in [
-                (spec.start.is_some(), "start"),
-                (spec.end.is_some(), "end"),
-                (spec.end_inclusive, "end_inclusive"),
-                (spec.trial_end.is_some(), "trial_end"),
-                (spec.reason.is_some(), "reason"),
-                (spec.interval_factors != Factors::Standard, "interval_factors"),
-            ] {
-                if given {
-                    cx.error(key, &format!("`{key}` has no effect with `snapshot`"), "remove it: a snapshot is already monthly");
-                }
-            }
-            let month = cx.column(&source, "snapshot.month", &s.month, &[Date]);
-            let mrr = cx.column(&source, "snapshot.mrr", &s.mrr, &[Money]);
-            Amounts::Snapshots { month: month?, mrr: mrr? }
-        }
-        (Some(_), Some(_)) => {
-            cx.error("snapshot", "`amount` and `snapshot` exclude each other", "keep `amount` for intervals, or `snapshot` for monthly amounts");
-            return None;
-        }
-        (None, None) => {
-            cx.error("", "a ledger needs `amount` or `snapshot`", "`amount: {price: ..}` for subscription intervals, `snapshot: {month: .., mrr: ..}` for monthly amounts");
-            return None;
-        }
-    };
-    let money = match &amounts {
-        Amounts::Intervals { price, .. } => price.clone(),
-        Amounts::Snapshots { mrr, .. } => mrr.clone(),
-    };
-    let currency = cx.currency_of(&source, &money);
-    let reason = cx.optional_column(&source, "reason", spec.reason.as_deref(), &[Text]);
-    let dimensions = match &spec.dimensions {
-        None => None,
-        Some(d) => Some(resolve_dimensions(cx, d, &spec.customer, customer.as_ref().and_then(|c| source.type_of(c)))?),
-    };
-    let customer = customer?;
-    Some(Box::new(MrrLedger {
-        customer_type: source.type_of(&customer).unwrap_or(Text),
-        from: spec.from,
-        customer,
-        currency: currency?,
-        amounts,
-        factors: spec.interval_factors,
-        reason: reason?,
-        dimensions,
-        as_of: cx.context().as_of,
-        scale: cx.context().scale,
-    }))
-}
-
-fn resolve_dimensions(
-    cx: &mut Resolver<'_>,
-    spec: &DimensionsSpec,
-    customer: &str,
-    customer_type: Option<ColumnType>,
-) -> Option<Dimensions> {
-    let source = cx.source("dimensions.from", &spec.from)?;
-    let key = spec.customer.as_deref().unwrap_or(customer);
-    let path = if spec.customer.is_some() { "dimensions.customer" } else { "dimensions.from" };
-    let expected = customer_type.map_or_else(|| vec![ColumnType::String, ColumnType::Int], |t| vec![t]);
-    let customer = cx.column(&source, path, key, &expected);
-    let mut columns = Vec::new();
-    for (i, name) in spec.columns.iter().enumerate() {
-        let path = format!("dimensions.columns.{i}");
-        if RESERVED.contains(&name.as_str()) {
-            cx.error(&path, &format!("`{name}` cannot be a dimension: the ledger has a column of that name"), "declare the source column under another name with `from`");
-        }
-        columns.push(cx.column(&source, &path, name, &[ColumnType::String, ColumnType::Currency]));
-    }
-    let valid_from = cx.optional_column(&source, "dimensions.valid_from", spec.valid_from.as_deref(), &[ColumnType::Date]);
-    if spec.value.is_some() && spec.valid_from.is_none() {
-        cx.error("dimensions.value", "`value` has no effect without `valid_from`", "name the `valid_from` column, or remove `value`");
-    }
-    Some(Dimensions {
-        from: spec.from.clone(),
-        customer: customer?,
-        columns: columns.into_iter().collect::<Option<_>>()?,
-        valid_from: valid_from?,
-        current: spec.value == Some(DimensionValue::Current),
-    })
-}
-
-const RESERVED: [&str; 14] = [
-    "customer_id", "currency", "effective_on", "sequence", "kind", "mrr_before", "mrr_delta", "mrr_after",
-    "first_paid_on", "reason", "period_start", "is_total", "is_complete", "series",
-];
