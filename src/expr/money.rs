@@ -49,6 +49,52 @@ pub fn mul_div_by(amount: &Expr, numerator: &Expr, denominator: &Expr) -> Expr {
     round_half_even(&(guess + steps), rest, denominator.clone())
 }
 
+/// As [`mul_div`] for several columns at once, in steps, so that plans stay small.
+///
+/// Adds `to = from * numerator / denominator * unit` for each `(from, numerator, to)`.
+pub fn with_products(frame: LazyFrame, products: &[(String, &str, String)], denominator: i64, unit: i64) -> LazyFrame {
+    let float = |name: &str| col(name).cast(DataType::Float64);
+    let temporary = |step: &str, to: &str| format!("__{step}_{to}");
+    let each = |f: &dyn Fn(&(String, &str, String)) -> Expr| products.iter().map(f).collect::<Vec<_>>();
+    #[allow(clippy::cast_precision_loss, reason = "a guess")]
+    let whole = denominator as f64;
+    let guessed = each(&|(from, numerator, to)| {
+        let guess = (float(from) * float(numerator) / lit(whole)).round(0, RoundMode::HalfToEven);
+        when(guess.clone().abs().lt(lit(MAX_EXACT)))
+            .then(guess)
+            .otherwise(lit(NULL))
+            .cast(DataType::Int64)
+            .alias(temporary("guess", to))
+    });
+    let off = each(&|(from, numerator, to)| {
+        let off = col(from.as_str()) * col(*numerator) - col(temporary("guess", to)) * int(denominator);
+        off.alias(temporary("off", to))
+    });
+    let floors = each(&|(_, _, to)| {
+        let steps = col(temporary("off", to)).floor_div(int(denominator));
+        (col(temporary("guess", to)) + steps).alias(temporary("floor", to))
+    });
+    let rests = each(&|(_, _, to)| {
+        let steps = col(temporary("floor", to)) - col(temporary("guess", to));
+        (col(temporary("off", to)) - steps * int(denominator)).alias(temporary("rest", to))
+    });
+    let rounded = each(&|(_, _, to)| {
+        let floor = col(temporary("floor", to));
+        (round_half_even(&floor, col(temporary("rest", to)), int(denominator)) * int(unit)).alias(to.as_str())
+    });
+    let gone: Vec<String> = products
+        .iter()
+        .flat_map(|(_, _, to)| ["guess", "off", "floor", "rest"].map(|step| temporary(step, to)))
+        .collect();
+    frame
+        .with_columns(guessed)
+        .with_columns(off)
+        .with_columns(floors)
+        .with_columns(rests)
+        .with_columns(rounded)
+        .drop(by_name(gone, true, false))
+}
+
 /// `floor` or one more, whichever is nearer to `floor + rest / denominator`; ties go to the even one.
 fn round_half_even(floor: &Expr, rest: Expr, denominator: Expr) -> Expr {
     let rest2 = rest * int(2);

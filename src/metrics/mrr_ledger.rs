@@ -13,6 +13,8 @@ use std::sync::Arc;
 use jiff::civil;
 use polars::prelude::*;
 
+use changes::Book;
+
 use crate::expr::calendar::date_lit;
 use crate::expr::dims::{cols_of, int};
 use crate::expr::key::packed;
@@ -216,20 +218,19 @@ impl MrrLedger {
 
     /// Movement rows without dimensions, sorted by series, day and sequence, and the customer and currency of each series.
     fn moves(&self, inputs: &Inputs) -> PolarsResult<(LazyFrame, LazyFrame)> {
-        let book = self.book(inputs)?;
-        let changes = self.changes(&book)?;
+        let book = self.book(&self.items(inputs)?.cache(), inputs)?;
         let (changes, series) = match &self.fx {
-            None => (changes, book.series.clone()),
+            None => (book.changes.clone(), book.series.clone()),
             Some(fx) => {
                 let owners = book.series.clone().unique_stable(Some(by_name(["owner"], true, false)), UniqueKeepStrategy::First).select([
                     col("owner").alias("series"),
                     col("customer_id"),
                     lit(fx.reporting.as_str()).cast(DataType::String).alias("currency"),
                 ]);
-                (self.converted(fx, &changes, &book, inputs)?, owners)
+                (self.converted(fx, &book)?, owners)
             }
         };
-        let rows = self.with_reasons(changes, &book);
+        let rows = self.with_reasons(changes, &book).cache();
         Ok((self.classified(rows)?, series))
     }
 
@@ -428,7 +429,8 @@ impl Metric for MrrLedger {
     fn identities(&self, inputs: &Inputs, output: &LazyFrame) -> PolarsResult<Vec<Identity>> {
         let price = self.price();
         let magnitude = (price.float * price.per_month.cast(DataType::Float64)).abs();
-        let items = self.items(inputs)?;
+        let items = self.items(inputs)?.cache();
+        let book = self.book(&items, inputs)?;
         let same_series = || {
             let same = |name: &str| col(name).eq(col(name).shift(lit(1)));
             same("customer_id").and(same("currency"))
@@ -449,7 +451,7 @@ impl Metric for MrrLedger {
             Identity {
                 name: "intervals_are_placed",
                 meaning: "every interval has a customer and a start",
-                broken: items.filter(col("starts").is_null().or(col("customer_id").is_null())),
+                broken: items.clone().filter(col("starts").is_null().or(col("customer_id").is_null())),
             },
             Identity {
                 name: "total_fits",
@@ -475,7 +477,7 @@ impl Metric for MrrLedger {
             Identity {
                 name: "closing_is_running",
                 meaning: "the sum of all changes is the amount of the intervals that run at as_of",
-                broken: self.closing_is_running(inputs, output)?,
+                broken: self.closing_is_running(&book, output),
             },
         ]);
         if self.lines.is_some() {
@@ -488,12 +490,12 @@ impl Metric for MrrLedger {
             });
         }
         for (name, meaning, broken) in [
-            ("rates_are_known", "every amount has an exchange rate for its currency and day", self.missing_rates(inputs)?),
+            ("rates_are_known", "every amount has an exchange rate for its currency and day", self.missing_rates(&book)),
             ("rates_are_single", "a currency has one rate a day", self.ambiguous_rates(inputs)?),
             (
                 "discounts_are_known",
                 "every discount has a start, a known duration, an end where it ends, a per cent from 0 to 100, and at most three per cents run at once",
-                self.odd_discounts(inputs)?,
+                self.odd_discounts(&items, inputs)?,
             ),
             ("pauses_are_apart", "pauses of one subscription have a start and do not overlap", self.overlapping_pauses(inputs)?),
             ("merges_end", "no chain of merged customers is a circle", self.circular_ids(inputs)?),
@@ -515,12 +517,13 @@ impl Metric for MrrLedger {
             .when(col("list").eq(int(0)))
             .then(lit("zero_amount"))
             .otherwise(lit("used"));
-        let rows = self
-            .items(inputs)?
+        let items = self.items(inputs)?.cache();
+        let rows = items
+            .clone()
             .group_by([why.alias("reason")])
             .agg([len().cast(DataType::Int64).alias("rows")])
             .sort(["reason"], SortMultipleOptions::default());
-        Ok(Some(match self.floored(inputs)? {
+        Ok(Some(match self.floored(&items, inputs)? {
             None => rows,
             Some(floored) => concat([rows, floored], UnionArgs::default())?,
         }))
@@ -542,8 +545,7 @@ impl Metric for MrrLedger {
 
 impl MrrLedger {
     /// Currencies, or with windows customers, whose changes do not sum to what runs at `as_of`.
-    fn closing_is_running(&self, inputs: &Inputs, output: &LazyFrame) -> PolarsResult<LazyFrame> {
-        let book = self.book(inputs)?;
+    fn closing_is_running(&self, book: &Book, output: &LazyFrame) -> LazyFrame {
         let amount = self.amounts().iter().map(|a| col(*a)).reduce(|a, b| a + b).unwrap_or_else(|| int(0));
         let by_series = [col("series")];
         let running = book
@@ -555,7 +557,7 @@ impl MrrLedger {
             .join(book.series.clone(), by_series.clone(), by_series, JoinArgs::new(JoinType::Inner));
         let running = match &self.fx {
             None => running,
-            Some(fx) => self.reported_at_as_of(fx, running, &book, inputs)?,
+            Some(fx) => self.reported_at_as_of(fx, running, book),
         };
         // Within a window an end is not an end yet, so only customers that still pay can be compared.
         let windows = self.windows.win_back > 0;
@@ -566,7 +568,7 @@ impl MrrLedger {
         full.coalesce = JoinCoalesce::CoalesceColumns;
         let differs = col("mrr_delta").fill_null(int(0)).neq(col("mrr").fill_null(int(0)));
         let differs = if windows { differs.and(col("mrr").gt(int(0))) } else { differs };
-        Ok(closing.join(running, cols_of(&key), cols_of(&key), full).filter(differs))
+        closing.join(running, cols_of(&key), cols_of(&key), full).filter(differs)
     }
 
     /// Merged ids whose chain does not end.

@@ -22,12 +22,16 @@ pub(super) struct Book {
     pub(super) series: LazyFrame,
     /// Components with the number of their series.
     pub(super) numbered: LazyFrame,
+    /// Net changes per series and day, see [`MrrLedger::changes`].
+    pub(super) changes: LazyFrame,
+    /// Exchange rates, see `rate_grid`.
+    pub(super) rates: Option<LazyFrame>,
 }
 
 impl MrrLedger {
     /// Components with customers and currencies numbered in the order of the ledger.
-    pub(super) fn book(&self, inputs: &Inputs) -> PolarsResult<Book> {
-        let components = self.components(inputs)?;
+    pub(super) fn book(&self, items: &LazyFrame, inputs: &Inputs) -> PolarsResult<Book> {
+        let components = self.components(items, inputs)?.cache();
         let key = || cols_of(&["customer_id", "currency"]);
         let series = components
             .clone()
@@ -41,10 +45,17 @@ impl MrrLedger {
         } else {
             series
         };
+        let series = series.cache();
         let numbered = components
             .join(series.clone(), key(), key(), JoinArgs::new(JoinType::Inner))
-            .drop(by_name(["customer_id", "currency"], true, false));
-        Ok(Book { series, numbered })
+            .drop(by_name(["customer_id", "currency"], true, false))
+            .cache();
+        let changes = self.changes(&numbered)?.cache();
+        let mut book = Book { series, numbered, changes, rates: None };
+        if let Some(fx) = &self.fx {
+            book.rates = Some(self.rate_grid(fx, &book, inputs)?.cache());
+        }
+        Ok(book)
     }
 
     /// Names of the parts that the ledger publishes.
@@ -57,14 +68,14 @@ impl MrrLedger {
     ///
     /// Open intervals end at the horizon, so that every series sums to zero and one running sum over
     /// all rows is the running sum of each series. Rows at the horizon are left out.
-    pub(super) fn changes(&self, book: &Book) -> PolarsResult<LazyFrame> {
+    fn changes(&self, numbered: &LazyFrame) -> PolarsResult<LazyFrame> {
         let mut sums: Vec<String> = vec!["delta".to_owned()];
         let pauses = self.has_pauses();
         if pauses {
             sums.push("paused".to_owned());
         }
         sums.extend(self.part_columns());
-        let signed = if self.lines.is_some() { self.by_line(book)? } else { self.plain(book)? };
+        let signed = if self.lines.is_some() { self.by_line(numbered)? } else { self.plain(numbered)? };
         let mut kept = col("delta").neq(int(0));
         if pauses {
             kept = kept.or(col("paused").neq(int(0)));
@@ -89,7 +100,7 @@ impl MrrLedger {
     }
 
     /// Changes without parts: `key`, `delta` and `paused`.
-    fn plain(&self, book: &Book) -> PolarsResult<LazyFrame> {
+    fn plain(&self, numbered: &LazyFrame) -> PolarsResult<LazyFrame> {
         let delta = || self.amounts().iter().map(|a| col(*a)).reduce(|a, b| a + b).unwrap_or_else(|| int(0));
         let at = |day: &str| packed(col("series"), col(day), CHANGE).alias("key");
         let side = |day: &str, sign: i64| {
@@ -98,7 +109,7 @@ impl MrrLedger {
             if self.has_pauses() {
                 out.push(signed(col("paused")).alias("paused"));
             }
-            book.numbered.clone().select(out)
+            numbered.clone().select(out)
         };
         concat([side("starts", 1), side("ends", -1)], UnionArgs::default())
     }
@@ -109,16 +120,15 @@ impl MrrLedger {
     /// is of the plan where that changed, else of the billing interval where that changed, else of
     /// the price. A line that appears or disappears is the product. Discounts, pauses and usage are
     /// parts of their own.
-    fn by_line(&self, book: &Book) -> PolarsResult<LazyFrame> {
+    fn by_line(&self, numbered: &LazyFrame) -> PolarsResult<LazyFrame> {
         let line = || cols_of(&["series", "product"]);
-        let lines = book
-            .numbered
+        let lines = numbered
             .clone()
             .select(line())
             .unique(None, UniqueKeepStrategy::Any)
             .sort(["series", "product"], SortMultipleOptions::default())
             .with_row_index("line", None);
-        let numbered = book.numbered.clone().join(lines, line(), line(), JoinArgs::new(JoinType::Inner));
+        let numbered = numbered.clone().join(lines, line(), line(), JoinArgs::new(JoinType::Inner)).cache();
         let mut sums = self.amounts();
         sums.extend(["quantity", "plan", "cycle"]);
         let at = |day: &str| packed(col("line"), col(day), CHANGE).alias("line_key");

@@ -9,7 +9,7 @@ use super::spec::{DiscountPolicy, PausePolicy, UsagePolicy};
 use super::{MrrLedger, Subject};
 use crate::expr::calendar::date_lit;
 use crate::expr::dims::{cols_of, int};
-use crate::expr::money::{div_half_even, mul_div, rounding_unit};
+use crate::expr::money::{div_half_even, mul_div_by, rounding_unit};
 use crate::metrics::Inputs;
 
 /// Product of what belongs to none: discounts, pauses and usage.
@@ -44,9 +44,10 @@ impl MrrLedger {
 
     /// Intervals of all components: `customer_id`, `currency`, `starts`, `ends`, `reason`, the amounts, and
     /// with products also `product`, `quantity`, `plan` and `cycle` as numbers that add up.
-    pub(super) fn components(&self, inputs: &Inputs) -> PolarsResult<LazyFrame> {
-        let items = self.items(inputs)?.filter(super::is_used());
+    pub(super) fn components(&self, items: &LazyFrame, inputs: &Inputs) -> PolarsResult<LazyFrame> {
+        let items = items.clone().filter(super::is_used());
         let items = if self.lines.is_some() { coded(items) } else { items };
+        let items = if self.discounts.is_some() { items.cache() } else { items };
         let mut subjects = vec!["account"];
         if self.subscription.is_some() {
             subjects.push("subscription");
@@ -56,7 +57,8 @@ impl MrrLedger {
             parts.push(self.filled(&self.discounted(&items, inputs)?, &subjects, &["discount"], &[]));
         }
         if let Some(p) = self.pauses.as_ref().filter(|p| p.policy != PausePolicy::Keep) {
-            let paid = concat(parts.clone(), UnionArgs::default())?;
+            let paid = concat(parts.clone(), UnionArgs::default())?.cache();
+            parts = vec![paid.clone()];
             let (paused, gone) = self.paused(&paid, inputs)?;
             if p.policy == PausePolicy::Pause {
                 parts.push(self.filled(&paused, &subjects, &["paused"], &[]));
@@ -156,19 +158,22 @@ impl MrrLedger {
         let own = self
             .own_discounts(inputs)?
             .with_column(col("to_day").fill_null(open.clone()).alias("to_day"))
-            .filter(col("to_day").gt(col("from_day")).and(col("from_day").lt(open.clone())));
+            .filter(col("to_day").gt(col("from_day")).and(col("from_day").lt(open.clone())))
+            .cache();
         let subject = || vec![col(name)];
         let book = items
             .clone()
             .select([col(name), col("currency"), col("customer_id"), col("starts"), col("ends"), col("list"), col("per_month"), col("months")])
-            .join(own.clone().select(subject()), subject(), subject(), JoinArgs::new(JoinType::Semi));
+            .join(own.clone().select(subject()), subject(), subject(), JoinArgs::new(JoinType::Semi))
+            .cache();
         let group = || vec![col(name), col("currency")];
         let days = |rows: &LazyFrame, day: &str| rows.clone().select([col(name), col("currency"), col(day).alias("day")]);
         let both = book
             .clone()
             .select(group())
             .unique(None, UniqueKeepStrategy::Any)
-            .join(own.clone(), subject(), subject(), JoinArgs::new(JoinType::Inner));
+            .join(own.clone(), subject(), subject(), JoinArgs::new(JoinType::Inner))
+            .cache();
         let same = col(name).eq(col(name).shift(lit(-1))).and(col("currency").eq(col("currency").shift(lit(-1))));
         let pieces = concat(
             [days(&book, "starts"), days(&book, "ends"), days(&both, "from_day"), days(&both, "to_day")],
@@ -178,7 +183,8 @@ impl MrrLedger {
         .unique(None, UniqueKeepStrategy::Any)
         .sort([name, "currency", "day"], SortMultipleOptions::default())
         .with_column(when(same).then(col("day").shift(lit(-1))).otherwise(lit(NULL)).alias("next"))
-        .filter(col("next").is_not_null());
+        .filter(col("next").is_not_null())
+        .cache();
         let first = |column: &str| {
             let longest = SortMultipleOptions::default().with_order_descending(true);
             col(column).sort_by([col("months"), col("per_month")], longest).first()
@@ -201,23 +207,35 @@ impl MrrLedger {
             .filter(col("from_day").lt_eq(col("day")).and(col("to_day").gt(col("day"))))
             .group_by([col(name), col("currency"), col("day")])
             .agg([
-                col("keeps").product().alias("keeps"),
+                col("keeps").sum().alias("sum"),
+                (col("keeps") * col("keeps")).sum().alias("squares"),
+                (col("keeps") * col("keeps") * col("keeps")).sum().alias("cubes"),
                 col("keeps").count().cast(DataType::Int64).alias("percents"),
                 off.sum().alias("off"),
             ]);
+        // The product of up to three numbers from the sums of their powers: whole numbers, so exact.
+        let (s, p2, p3) = (|| col("sum"), || col("squares"), || col("cubes"));
+        let keeps = when(col("percents").eq(int(0)))
+            .then(int(1))
+            .when(col("percents").eq(int(1)))
+            .then(s())
+            .when(col("percents").eq(int(2)))
+            .then((s() * s() - p2()).floor_div(int(2)))
+            .otherwise((s() * s() * s() - int(3) * s() * p2() + int(2) * p3()).floor_div(int(6)));
         let key = || vec![col(name), col("currency"), col("day")];
-        Ok(priced.join(reduced, key(), key(), JoinArgs::new(JoinType::Inner)))
+        Ok(priced.join(reduced.with_column(keeps.alias("keeps")), key(), key(), JoinArgs::new(JoinType::Inner)))
     }
 
     /// Reductions as negative intervals: percents compound first, then amounts; nothing goes below zero.
     fn discounted(&self, items: &LazyFrame, inputs: &Inputs) -> PolarsResult<LazyFrame> {
         let unit = rounding_unit(&col("currency"), self.scale);
         let units = col("list").floor_div(unit.clone());
-        let mut net = lit(NULL).cast(DataType::Int64);
+        let mut whole = lit(NULL).cast(DataType::Int64);
         for n in 0..=MAX_PERCENTS {
-            let whole = WHOLE.pow(u32::try_from(n).unwrap_or(0));
-            net = when(col("percents").eq(int(n))).then(mul_div(&units, &col("keeps"), whole)).otherwise(net);
+            let size = WHOLE.pow(u32::try_from(n).unwrap_or(0));
+            whole = when(col("percents").eq(int(n))).then(int(size)).otherwise(whole);
         }
+        let net = mul_div_by(&col("units"), &col("keeps"), &col("whole"));
         let amount = div_half_even(
             col("off") * col("invoices_per_month"),
             col("invoice_months") * unit.clone(),
@@ -234,7 +252,8 @@ impl MrrLedger {
         }
         Ok(self
             .discount_pieces(items, inputs)?
-            .with_columns([(net * unit).alias("net"), amount.alias("amount")])
+            .with_columns([units.alias("units"), whole.alias("whole"), amount.alias("amount")])
+            .with_column((net * unit).alias("net"))
             .with_column(when(col("amount").lt(col("net"))).then(col("amount")).otherwise(col("net")).alias("taken"))
             .with_column((col("net") - col("list") - col("taken")).fill_null(int(0)).alias("discount"))
             .filter(col("discount").neq(int(0)))
@@ -242,11 +261,11 @@ impl MrrLedger {
     }
 
     /// Number of pieces whose discounts exceed what there was to reduce.
-    pub(super) fn floored(&self, inputs: &Inputs) -> PolarsResult<Option<LazyFrame>> {
+    pub(super) fn floored(&self, items: &LazyFrame, inputs: &Inputs) -> PolarsResult<Option<LazyFrame>> {
         if self.discounts.is_none() {
             return Ok(None);
         }
-        let items = self.items(inputs)?.filter(super::is_used());
+        let items = items.clone().filter(super::is_used());
         let list = || col("list").cast(DataType::Float64);
         let mut keeps = col("keeps").cast(DataType::Float64);
         keeps = keeps / lit(10_000.0).pow(col("percents").cast(DataType::Float64));
@@ -262,7 +281,7 @@ impl MrrLedger {
     }
 
     /// Discounts that cannot be applied exactly.
-    pub(super) fn odd_discounts(&self, inputs: &Inputs) -> PolarsResult<Option<LazyFrame>> {
+    pub(super) fn odd_discounts(&self, items: &LazyFrame, inputs: &Inputs) -> PolarsResult<Option<LazyFrame>> {
         let Some(d) = &self.discounts else { return Ok(None) };
         let known = lit(Series::new("known".into(), ["once", "repeating", "forever"])).implode(true);
         let undated = col("to_day").is_null().and(col("duration").neq(lit("forever")));
@@ -272,7 +291,7 @@ impl MrrLedger {
         let odd = odd.or(col("off").lt(int(0)).fill_null(lit(false))).or(col("from_day").is_null());
         let name = d.subject.pair().0;
         let own = self.own_discounts(inputs)?.filter(odd).select([col(name), col("from_day").alias("day")]);
-        let items = self.items(inputs)?.filter(super::is_used());
+        let items = items.clone().filter(super::is_used());
         let many = self
             .discount_pieces(&items, inputs)?
             .filter(col("percents").gt(int(MAX_PERCENTS)))
@@ -329,7 +348,8 @@ impl MrrLedger {
             .clone()
             .join(self.own_pauses(inputs)?, subject.clone(), subject, JoinArgs::new(JoinType::Inner))
             .with_columns(minus)
-            .filter(col("starts").lt(col("ends")));
+            .filter(col("starts").lt(col("ends")))
+            .cache();
         let paused = rows.clone().with_column(sooner("ends", "turns").alias("ends")).filter(col("starts").lt(col("ends")));
         let gone = rows.with_column(later("starts", "turns").alias("starts")).filter(col("starts").lt(col("ends")));
         Ok((paused, gone))
@@ -373,6 +393,7 @@ impl MrrLedger {
 
 /// Items with plans as numbers. Sums of them tell one set of plans from another.
 fn coded(items: LazyFrame) -> LazyFrame {
+    let items = items.cache();
     let index = || col("plan_index").cast(DataType::Int64) + int(1);
     let codes = items
         .clone()

@@ -9,7 +9,7 @@ use super::{CHANGE, MrrLedger};
 use crate::expr::calendar::{Periods, date_lit};
 use crate::expr::dims::{cols_of, int};
 use crate::expr::key::packed;
-use crate::expr::money::{mul_div, rounding_unit};
+use crate::expr::money::with_products;
 use crate::metrics::Inputs;
 
 /// Rates are whole numbers of 10^-12.
@@ -104,23 +104,27 @@ impl MrrLedger {
     }
 
     /// Rates by currency and period of revaluation from the first change to the horizon: `currency`, `period`, `rate`, `constant`.
-    fn rate_grid(&self, fx: &Fx, changes: &LazyFrame, book: &Book, inputs: &Inputs) -> PolarsResult<LazyFrame> {
+    pub(super) fn rate_grid(&self, fx: &Fx, book: &Book, inputs: &Inputs) -> PolarsResult<LazyFrame> {
         let last = fx.periods.index_of(self.as_of);
-        let span = changes
+        let span = book
+            .changes
             .clone()
             .select([fx.periods.index(col("day")).min().alias("first")])
             .with_column(int_ranges(col("first").cast(DataType::Int64), int(i64::from(last) + 1), int(1), DataType::Int64).alias("period"))
             .explode(by_name(["period"], true, false), ExplodeOptions { empty_as_null: false, keep_nulls: false })
             .select([col("period").cast(DataType::Int32)]);
         let currencies = book.series.clone().select([col("currency")]).unique(None, UniqueKeepStrategy::Any);
-        let grid = currencies.cross_join(span, None).with_columns([
+        let grid = currencies
+            .cross_join(span, None)
+            .with_columns([
             fx.rate_day(&col("period"), self.known_until).alias("rate_day"),
             col("currency").alias("rate_currency"),
-        ]);
+        ])
+        .cache();
         let fixed = grid.clone().select([col("rate_currency"), date_lit(fx.constant_on).alias("rate_day")]);
         let wanted = concat([grid.clone().select(cols_of(&["rate_currency", "rate_day"])), fixed], UnionArgs::default())?
             .unique(None, UniqueKeepStrategy::Any);
-        let rates = self.rates_on(fx, wanted, inputs)?;
+        let rates = self.rates_on(fx, wanted, inputs)?.cache();
         let key = || cols_of(&["rate_currency", "rate_day"]);
         let constant = rates
             .clone()
@@ -133,20 +137,17 @@ impl MrrLedger {
     }
 
     /// Currencies and days without a rate.
-    pub(super) fn missing_rates(&self, inputs: &Inputs) -> PolarsResult<Option<LazyFrame>> {
-        let Some(fx) = &self.fx else { return Ok(None) };
-        let book = self.book(inputs)?;
-        let changes = self.changes(&book)?;
-        let grid = self.rate_grid(fx, &changes, &book, inputs)?;
-        let needed = self.periods_held(fx, &changes, &book);
+    pub(super) fn missing_rates(&self, book: &Book) -> Option<LazyFrame> {
+        let fx = self.fx.as_ref()?;
+        let grid = book.rates.clone()?;
         let key = || cols_of(&["currency", "period"]);
-        Ok(Some(
-            needed
+        Some(
+            self.periods_held(fx, book)
                 .join(grid, key(), key(), JoinArgs::new(JoinType::Left))
                 .filter(col("rate").is_null().or(col("constant").is_null()))
                 .select(cols_of(&["currency", "rate_day"]))
                 .unique(None, UniqueKeepStrategy::Any),
-        ))
+        )
     }
 
     /// Rates given twice for a day, and different.
@@ -161,8 +162,8 @@ impl MrrLedger {
     }
 
     /// Currencies and periods in which something is paid: `currency`, `period`.
-    fn periods_held(&self, fx: &Fx, changes: &LazyFrame, book: &Book) -> LazyFrame {
-        let spans = self.held(fx, changes);
+    fn periods_held(&self, fx: &Fx, book: &Book) -> LazyFrame {
+        let spans = self.held(fx, &book.changes);
         let currency = book.series.clone().select(cols_of(&["series", "currency"]));
         spans
             .join(currency, [col("series")], [col("series")], JoinArgs::new(JoinType::Inner))
@@ -188,12 +189,11 @@ impl MrrLedger {
         ])
     }
 
-    /// `amount` of a row's own currency in the reporting currency at the rate in `rate`.
-    fn reported(&self, fx: &Fx, amount: &Expr, rate: &str) -> Expr {
-        let unit = rounding_unit(&lit(fx.reporting.as_str()), self.scale);
+    /// Adds `to`, the column `from` of a row's own currency in the reporting currency at the rate in a column, for each.
+    fn reported(&self, fx: &Fx, rows: LazyFrame, columns: &[(String, &str, String)]) -> LazyFrame {
         // Rounding to the reporting currency's own unit: the rate per unit, in one division.
-        let exponent = self.unit_of(&fx.reporting);
-        mul_div(amount, &col(rate), RATE * exponent) * unit
+        let unit = self.unit_of(&fx.reporting);
+        with_products(rows, columns, RATE * unit, unit)
     }
 
     /// Units of the pipeline's scale that amounts in `currency` are rounded to.
@@ -204,11 +204,11 @@ impl MrrLedger {
 
     /// Changes in the reporting currency per customer and day: as [`MrrLedger::changes`], with `fx` (the effect
     /// of rates, before the change), `constant_delta` and `constant_after` (at constant rates).
-    pub(super) fn converted(&self, fx: &Fx, changes: &LazyFrame, book: &Book, inputs: &Inputs) -> PolarsResult<LazyFrame> {
+    pub(super) fn converted(&self, fx: &Fx, book: &Book) -> PolarsResult<LazyFrame> {
         let parts = self.part_columns();
         let pauses = self.has_pauses();
-        let grid = self.rate_grid(fx, changes, book, inputs)?;
-        let held = self.held(fx, changes);
+        let grid = book.rates.clone().unwrap_or_default();
+        let held = self.held(fx, &book.changes);
         let mut columns = cols_of(&["series", "day", "delta", "after"]);
         columns.extend(cols_of(&parts));
         if pauses {
@@ -235,27 +235,32 @@ impl MrrLedger {
                 .select(out)
         };
         let by_series = [col("series")];
-        let rows = concat([changes.clone().select(columns), revalued], UnionArgs::default())?
+        let rows = concat([book.changes.clone().select(columns), revalued], UnionArgs::default())?
             .join(book.series.clone(), by_series.clone(), by_series, JoinArgs::new(JoinType::Inner))
             .with_column(fx.periods.index(col("day")).alias("period"))
             .join(grid, cols_of(&["currency", "period"]), cols_of(&["currency", "period"]), JoinArgs::new(JoinType::Left))
             .with_column(packed(col("series"), col("day"), CHANGE).alias("key"))
             .sort(["key"], SortMultipleOptions::default());
-        let opening = col("after") - col("delta");
         // Parts are converted as differences of running sums, so that they add up to the change.
-        let mut so_far = opening.clone();
-        let mut values = vec![
-            self.reported(fx, &col("after"), "rate").alias("value"),
-            self.reported(fx, &opening, "rate").alias("value_before"),
-            self.reported(fx, &col("after"), "constant").alias("constant_after"),
-        ];
-        for p in &parts {
-            let next = so_far.clone() + col(p.as_str());
-            values.push((self.reported(fx, &next, "rate") - self.reported(fx, &so_far, "rate")).alias(p.as_str()));
-            so_far = next;
+        let so_far = |i: usize| format!("__so_far_{i}");
+        let mut opening = col("after") - col("delta");
+        let mut running = vec![opening.clone().alias(so_far(0))];
+        for (i, p) in parts.iter().enumerate() {
+            opening = opening + col(p.as_str());
+            running.push(opening.clone().alias(so_far(i + 1)));
         }
+        let value = |i: usize| format!("__value_{i}");
+        let mut products: Vec<(String, &str, String)> = (0..=parts.len()).map(|i| (so_far(i), "rate", value(i))).collect();
+        products.push(("after".to_owned(), "rate", "value".to_owned()));
+        products.push(("after".to_owned(), "constant", "constant_after".to_owned()));
         if pauses {
-            values.push(self.reported(fx, &col("paused_after"), "rate").alias("paused_after"));
+            products.push(("paused_after".to_owned(), "rate", "paused_value".to_owned()));
+        }
+        let rows = self.reported(fx, rows.with_columns(running), &products);
+        let mut values = vec![col(value(0)).alias("value_before")];
+        values.extend(parts.iter().enumerate().map(|(i, p)| (col(value(i + 1)) - col(value(i))).alias(p.as_str())));
+        if pauses {
+            values.push(col("paused_value").alias("paused_after"));
         }
         let same = || col("series").eq(col("series").shift(lit(1))).fill_null(lit(false));
         let since = |name: &str| when(same()).then(col(name).shift(lit(1))).otherwise(int(0));
@@ -299,16 +304,14 @@ impl MrrLedger {
         Ok(owners.with_columns(balances))
     }
 
-    /// Amounts per currency at `as_of`, in the reporting currency: from `customer_id`, `currency`, `mrr` to `currency`, `mrr`.
-    pub(super) fn reported_at_as_of(&self, fx: &Fx, amounts: LazyFrame, book: &Book, inputs: &Inputs) -> PolarsResult<LazyFrame> {
-        let changes = self.changes(book)?;
+    /// Amounts per currency at `as_of`, in the reporting currency: the column `mrr` of rows with a `currency`.
+    pub(super) fn reported_at_as_of(&self, fx: &Fx, amounts: LazyFrame, book: &Book) -> LazyFrame {
         let last = fx.periods.index_of(self.as_of);
-        let grid = self.rate_grid(fx, &changes, book, inputs)?.filter(col("period").eq(lit(last)));
-        Ok(amounts
-            .join(grid, [col("currency")], [col("currency")], JoinArgs::new(JoinType::Left))
-            .with_columns([
-                self.reported(fx, &col("mrr"), "rate").alias("mrr"),
-                lit(fx.reporting.as_str()).alias("currency"),
-            ]))
+        let grid = book.rates.clone().unwrap_or_default().filter(col("period").eq(lit(last)));
+        let rows = amounts.join(grid, [col("currency")], [col("currency")], JoinArgs::new(JoinType::Left));
+        self.reported(fx, rows, &[("mrr".to_owned(), "rate", "reported".to_owned())]).with_columns([
+            col("reported").alias("mrr"),
+            lit(fx.reporting.as_str()).cast(DataType::String).alias("currency"),
+        ])
     }
 }

@@ -216,6 +216,7 @@ impl MrrLedger {
     /// The source, with the price of all units as `tiered` where the plan has tiers.
     pub(super) fn priced(&self, inputs: &Inputs) -> PolarsResult<LazyFrame> {
         let rows = inputs.get(&self.from)?;
+        let rows = if self.tiers.is_some() { rows.cache() } else { rows };
         let (Some(tiers), Amounts::Intervals { quantity: Some(quantity), .. }) = (&self.tiers, &self.amounts) else {
             return Ok(rows);
         };
@@ -290,12 +291,13 @@ impl MrrLedger {
             .get(&i.from)?
             .select([col(i.id.as_str()).alias("mapped_id"), col(i.customer.as_str()).alias("mapped_to")]);
         // Each round follows twice as many links: four rounds follow sixteen merges.
-        let mut out = pairs;
+        let mut out = pairs.cache();
         for _ in 0..4 {
             let next = out.clone().select([col("mapped_id").alias("again_id"), col("mapped_to").alias("again_to")]);
             out = out
                 .join(next, [col("mapped_to")], [col("again_id")], JoinArgs::new(JoinType::Left))
-                .select([col("mapped_id"), col("again_to").fill_null(col("mapped_to")).alias("mapped_to")]);
+                .select([col("mapped_id"), col("again_to").fill_null(col("mapped_to")).alias("mapped_to")])
+                .cache();
         }
         Ok(Some(out))
     }
