@@ -18,6 +18,7 @@ pub enum ValueAt {
 }
 
 /// How ledger rows become steps.
+#[allow(clippy::struct_excessive_bools, reason = "each is a property of the ledger")]
 #[derive(Clone, Debug)]
 pub struct StepsOf<'a> {
     /// Periods of the steps.

@@ -139,6 +139,7 @@ pub enum ShownAs {
 }
 
 /// What a ledger offers to the tables made from it.
+#[allow(clippy::struct_excessive_bools, reason = "each is a property of the ledger")]
 #[derive(Clone)]
 pub struct LedgerShape {
     /// Dimension columns.

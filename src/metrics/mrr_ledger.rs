@@ -286,60 +286,66 @@ impl MrrLedger {
                     .map(|p| when(taken_apart()).then(col(p.as_str())).otherwise(int(0)).alias(p.as_str()))
                     .collect::<Vec<_>>(),
             );
-        let mut columns = cols_of(&MOVEMENT);
-        columns.extend(cols_of(&self.extras()));
-        let churned = col("kind").eq(lit("churn"));
-        let only_churn = |rows: LazyFrame| {
-            rows.with_column(when(churned.clone()).then(col("reason")).otherwise(lit(NULL)).alias("reason"))
-        };
-        let changed = only_churn(rows.clone().filter(col("delta").neq(int(0)))).select(columns.clone());
-        let mut all = vec![changed];
+        let mut all = vec![self.only_churn(rows.clone().filter(col("delta").neq(int(0))))];
         if self.fx.is_some() {
-            all.push(
-                rows.clone()
-                    .filter(col("fx").neq(int(0)))
-                    .with_columns([
-                        lit("fx").alias("kind"),
-                        int(REVALUED).alias("sequence"),
-                        col("before").alias("after"),
-                        (col("before") - col("fx")).alias("before"),
-                        col("fx").alias("delta"),
-                        lit(NULL).cast(DataType::String).alias("reason"),
-                        (col("constant_after") - col("constant_delta")).alias("constant_after"),
-                        int(0).alias("constant_delta"),
-                    ])
-                    .with_columns(self.part_columns().iter().map(|p| int(0).alias(p.as_str())).collect::<Vec<_>>())
-                    .select(columns.clone()),
-            );
+            all.push(self.revalued(rows.clone()));
         }
         if pauses {
-            // Who cancels on pause resumes and leaves on one day, so that the pause does not stay open.
-            let ended = rows.filter(
-                col("delta").eq(int(0)).and(col("after").eq(int(0))).and(col("paused_after").eq(int(0))).and(col("paused_before").gt(int(0))),
-            );
-            let amount = || col("paused_before");
-            let half = |kind: &str, sequence: i64, before: Expr, delta: Expr, after: Expr| {
-                let mut out = vec![
-                    lit(kind.to_owned()).alias("kind"),
-                    int(sequence).alias("sequence"),
-                    before.alias("before"),
-                    delta.alias("delta"),
-                    after.alias("after"),
-                ];
-                if self.fx.is_some() {
-                    out.extend([int(0).alias("constant_delta")]);
-                }
-                out
-            };
-            let resumed = ended.clone().with_columns(half("resume", CHANGED, int(0), amount(), amount()));
-            let churned = ended.with_columns(half("churn", ENDED, amount(), int(0) - amount(), int(0)));
-            all.push(only_churn(resumed).select(columns.clone()));
-            all.push(churned.select(columns));
+            all.extend(self.ended_on_pause(&rows));
         }
         if all.len() == 1 {
             return Ok(all.swap_remove(0));
         }
         Ok(in_sequence(concat(all, UnionArgs::default())?))
+    }
+
+    /// The columns of a movement, with the reason only where somebody left.
+    fn only_churn(&self, rows: LazyFrame) -> LazyFrame {
+        let churned = col("kind").eq(lit("churn"));
+        let mut columns = cols_of(&MOVEMENT);
+        columns.extend(cols_of(&self.extras()));
+        rows.with_column(when(churned).then(col("reason")).otherwise(lit(NULL)).alias("reason")).select(columns)
+    }
+
+    /// The effect of exchange rates, as rows before the change of the same day.
+    fn revalued(&self, rows: LazyFrame) -> LazyFrame {
+        let rows = rows.filter(col("fx").neq(int(0))).with_columns([
+            lit("fx").alias("kind"),
+            int(REVALUED).alias("sequence"),
+            col("before").alias("after"),
+            (col("before") - col("fx")).alias("before"),
+            col("fx").alias("delta"),
+            (col("constant_after") - col("constant_delta")).alias("constant_after"),
+            int(0).alias("constant_delta"),
+        ]);
+        let none = self.part_columns().iter().map(|p| int(0).alias(p.as_str())).collect::<Vec<_>>();
+        self.only_churn(rows.with_columns(none))
+    }
+
+    /// Who cancels on pause resumes and leaves on one day, so that the pause does not stay open.
+    fn ended_on_pause(&self, rows: &LazyFrame) -> [LazyFrame; 2] {
+        let none = |name: &str| col(name).eq(int(0));
+        let ended = rows.clone().filter(
+            none("delta").and(none("after")).and(none("paused_after")).and(col("paused_before").gt(int(0))),
+        );
+        let amount = || col("paused_before");
+        let half = |kind: &str, sequence: i64, before: Expr, delta: Expr, after: Expr| {
+            let mut out = vec![
+                lit(kind.to_owned()).alias("kind"),
+                int(sequence).alias("sequence"),
+                before.alias("before"),
+                delta.alias("delta"),
+                after.alias("after"),
+            ];
+            if self.fx.is_some() {
+                out.push(int(0).alias("constant_delta"));
+            }
+            self.only_churn(ended.clone().with_columns(out))
+        };
+        [
+            half("resume", CHANGED, int(0), amount(), amount()),
+            half("churn", ENDED, amount(), int(0) - amount(), int(0)),
+        ]
     }
 }
 

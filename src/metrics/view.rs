@@ -21,6 +21,7 @@ pub enum FxRates {
 }
 
 /// A ledger seen by period and dimension.
+#[allow(clippy::struct_excessive_bools, reason = "each is a property of the ledger")]
 pub struct LedgerView {
     from: String,
     by: Vec<String>,
@@ -55,6 +56,7 @@ impl LedgerView {
     }
 
     /// The same view at constant exchange rates, where the ledger has them and `fx` does not ask for the actual ones.
+    #[must_use]
     pub fn at_rates(mut self, cx: &mut Resolver<'_>, fx: Option<FxRates>) -> Self {
         if fx.is_some() && !self.fx {
             cx.error(

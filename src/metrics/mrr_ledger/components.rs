@@ -86,10 +86,9 @@ impl MrrLedger {
         let mut out = Vec::new();
         for name in self.component_columns() {
             out.push(match name {
-                "customer_id" | "currency" | "starts" | "ends" => col(name),
                 "reason" if !texts.contains(&name) => lit(NULL).cast(DataType::String).alias(name),
                 "product" if !texts.contains(&name) => lit(NO_PRODUCT).alias(name),
-                "reason" | "product" => col(name),
+                "customer_id" | "currency" | "starts" | "ends" | "reason" | "product" => col(name),
                 _ if numbers.contains(&name) => col(name),
                 _ => int(0).alias(name),
             });

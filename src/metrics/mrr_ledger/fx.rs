@@ -47,22 +47,20 @@ impl Fx {
         };
         when(day.clone().gt(date_lit(known))).then(date_lit(known)).otherwise(day)
     }
-}
 
-impl MrrLedger {
     /// Published rates: `rate_currency`, `rated_on`, `rate`.
-    fn rates(&self, fx: &Fx, inputs: &Inputs) -> PolarsResult<LazyFrame> {
-        let rows = inputs.get(&fx.from)?;
-        let rows = match &fx.to {
-            Some(to) => rows.filter(col(to.as_str()).eq(lit(fx.reporting.as_str()))),
+    fn rates(&self, inputs: &Inputs) -> PolarsResult<LazyFrame> {
+        let rows = inputs.get(&self.from)?;
+        let rows = match &self.to {
+            Some(to) => rows.filter(col(to.as_str()).eq(lit(self.reporting.as_str()))),
             None => rows,
         };
         #[allow(clippy::cast_precision_loss, reason = "a power of ten below 2^53")]
-        let scaled = (col(fx.rate.as_str()).cast(DataType::Float64) * lit(RATE as f64)).round(0, RoundMode::HalfToEven);
+        let scaled = (col(self.rate.as_str()).cast(DataType::Float64) * lit(RATE as f64)).round(0, RoundMode::HalfToEven);
         Ok(rows
             .select([
-                col(fx.currency.as_str()).alias("rate_currency"),
-                col(fx.date.as_str()).alias("rated_on"),
+                col(self.currency.as_str()).alias("rate_currency"),
+                col(self.date.as_str()).alias("rated_on"),
                 scaled.cast(DataType::Int64).alias("rate"),
             ])
             .filter(col("rate").gt(int(0))))
@@ -70,8 +68,8 @@ impl MrrLedger {
 
     /// The rate of each currency and day asked for (`rate_currency`, `rate_day`): the latest on or before it
     /// that is not too old, as `rate`; NULL where there is none.
-    fn rates_on(&self, fx: &Fx, wanted: LazyFrame, inputs: &Inputs) -> PolarsResult<LazyFrame> {
-        let rates = self.rates(fx, inputs)?.select([
+    fn rates_on(&self, wanted: LazyFrame, inputs: &Inputs) -> PolarsResult<LazyFrame> {
+        let rates = self.rates(inputs)?.select([
             col("rate_currency"),
             col("rated_on").alias("rate_day"),
             lit(0i32).alias("asked"),
@@ -88,9 +86,9 @@ impl MrrLedger {
         let filled = |name: &str| {
             col(name).fill_null_with_strategy(FillNullStrategy::Forward(None)).over([col("rate_currency")])
         };
-        let own = col("rate_currency").eq(lit(fx.reporting.as_str()));
+        let own = col("rate_currency").eq(lit(self.reporting.as_str()));
         let age = col("rate_day").cast(DataType::Int32) - col("rated_on").cast(DataType::Int32);
-        let fresh = age.lt_eq(lit(fx.max_age));
+        let fresh = age.lt_eq(lit(self.max_age));
         Ok(concat([rates, asked], UnionArgs::default())?
             .sort(["rate_currency", "rate_day", "asked", "rate"], SortMultipleOptions::default())
             .with_columns([filled("rated_on")?, filled("rate")?])
@@ -102,7 +100,9 @@ impl MrrLedger {
             ])
             .unique(None, UniqueKeepStrategy::Any))
     }
+}
 
+impl MrrLedger {
     /// Rates by currency and period of revaluation from the first change to the horizon: `currency`, `period`, `rate`, `constant`.
     pub(super) fn rate_grid(&self, fx: &Fx, book: &Book, inputs: &Inputs) -> PolarsResult<LazyFrame> {
         let last = fx.periods.index_of(self.as_of);
@@ -124,7 +124,7 @@ impl MrrLedger {
         let fixed = grid.clone().select([col("rate_currency"), date_lit(fx.constant_on).alias("rate_day")]);
         let wanted = concat([grid.clone().select(cols_of(&["rate_currency", "rate_day"])), fixed], UnionArgs::default())?
             .unique(None, UniqueKeepStrategy::Any);
-        let rates = self.rates_on(fx, wanted, inputs)?.cache();
+        let rates = fx.rates_on(wanted, inputs)?.cache();
         let key = || cols_of(&["rate_currency", "rate_day"]);
         let constant = rates
             .clone()
@@ -154,7 +154,7 @@ impl MrrLedger {
     pub(super) fn ambiguous_rates(&self, inputs: &Inputs) -> PolarsResult<Option<LazyFrame>> {
         let Some(fx) = &self.fx else { return Ok(None) };
         Ok(Some(
-            self.rates(fx, inputs)?
+            fx.rates(inputs)?
                 .group_by(cols_of(&["rate_currency", "rated_on"]))
                 .agg([col("rate").n_unique().alias("rates")])
                 .filter(col("rates").gt(lit(1))),

@@ -26,7 +26,7 @@ pub fn resolve(cx: &mut Resolver<'_>) -> Option<Box<dyn Metric>> {
     let currency = cx.currency_of(&source, &money);
     let subscription = cx.optional_column(&source, "subscription", spec.subscription.as_deref(), &[Text, Int])?;
     let subscription_type = subscription.as_ref().and_then(|c| source.type_of(c)).unwrap_or(Text);
-    let lines = lines(cx, &source, &spec)?;
+    let lines = lines(cx, &source, &spec);
     let ending = ending(cx, &source, &spec)?;
     let tiers = match spec.amount.as_ref().and_then(|a| a.tiers.as_ref()) {
         None => None,
@@ -62,9 +62,9 @@ pub fn resolve(cx: &mut Resolver<'_>) -> Option<Box<dyn Metric>> {
         Some(p) => Some(id_map(cx, "parents", &p.from, ("customer", &p.customer), ("parent", &p.parent), customer_type)?),
     };
     let windows = Windows {
-        win_back: days(cx, "win_back", spec.win_back)?.unwrap_or(0),
-        coalesce: days(cx, "coalesce_within", spec.coalesce_within)?.unwrap_or(0),
-        reactivation: days(cx, "reactivation.within", spec.reactivation.as_ref().map(|r| r.within))?,
+        win_back: days(cx, "win_back", spec.win_back)?,
+        coalesce: days(cx, "coalesce_within", spec.coalesce_within)?,
+        reactivation: positive(days(cx, "reactivation.within", spec.reactivation.as_ref().map(|r| r.within))?),
     };
     let fx = match &spec.fx {
         None => None,
@@ -110,16 +110,19 @@ fn uses_subscription(spec: &Spec) -> bool {
         || spec.pauses.as_ref().is_some_and(|p| p.subscription.is_some())
 }
 
-/// A duration of whole days.
-fn days(cx: &mut Resolver<'_>, path: &str, written: Option<Duration>) -> Option<Option<i32>> {
-    let Some(duration) = written else { return Some(None) };
-    match duration.days().filter(|d| (1..=MAX_DAYS).contains(d)).and_then(|d| i32::try_from(d).ok()) {
-        Some(days) => Some(Some(days)),
-        None => {
-            cx.error(path, &format!("`{duration}` is no number of days from 1 to {MAX_DAYS}"), "write days or weeks, for example `30d`");
-            None
-        }
+/// A duration of whole days, 0 where none is written.
+fn days(cx: &mut Resolver<'_>, path: &str, written: Option<Duration>) -> Option<i32> {
+    let Some(duration) = written else { return Some(0) };
+    let days = duration.days().filter(|d| (1..=MAX_DAYS).contains(d)).and_then(|d| i32::try_from(d).ok());
+    if days.is_none() {
+        let title = format!("`{duration}` is no number of days from 1 to {MAX_DAYS}");
+        cx.error(path, &title, "write days or weeks, for example `30d`");
     }
+    days
+}
+
+fn positive(days: i32) -> Option<i32> {
+    (days > 0).then_some(days)
 }
 
 /// What the rows of the source say about revenue, and the money column that has the currency.
@@ -191,7 +194,7 @@ fn intervals(cx: &mut Resolver<'_>, source: &SourceRef<'_>, spec: &Spec, a: &Amo
     let quantity = cx.optional_column(source, "amount.quantity", a.quantity.as_deref(), &[Int]);
     let interval = cx.optional_column(source, "amount.interval", a.interval.as_deref(), &[Text]);
     let count = cx.optional_column(source, "amount.count", a.count.as_deref(), &[Int]);
-    let min_service = days(cx, "amount.min_service", a.min_service)?.unwrap_or(28);
+    let min_service = positive(days(cx, "amount.min_service", a.min_service)?).unwrap_or(28);
     let amounts = Amounts::Intervals {
         start: start?,
         end: end?,
@@ -240,7 +243,8 @@ fn snapshots(cx: &mut Resolver<'_>, source: &SourceRef<'_>, spec: &Spec, s: &Sna
     Some((Amounts::Snapshots { month: month?, mrr: mrr.clone()? }, mrr?))
 }
 
-fn lines(cx: &mut Resolver<'_>, source: &SourceRef<'_>, spec: &Spec) -> Option<Option<Lines>> {
+/// `None` without products, and after a mistake.
+fn lines(cx: &mut Resolver<'_>, source: &SourceRef<'_>, spec: &Spec) -> Option<Lines> {
     let Some(product) = &spec.product else {
         if spec.plan.is_some() && spec.amount.as_ref().is_none_or(|a| a.tiers.is_none()) {
             cx.error("plan", "`plan` has no effect without `product`", "name the `product` column, so that expansions are taken apart");
@@ -248,7 +252,7 @@ fn lines(cx: &mut Resolver<'_>, source: &SourceRef<'_>, spec: &Spec) -> Option<O
         if !spec.families.is_empty() {
             cx.error("families", "`families` has no effect without `product`", "name the `product` column");
         }
-        return Some(None);
+        return None;
     };
     let product = cx.column(source, "product", product, &[Text]);
     let plan = cx.optional_column(source, "plan", spec.plan.as_deref(), &[Text])?;
@@ -261,7 +265,7 @@ fn lines(cx: &mut Resolver<'_>, source: &SourceRef<'_>, spec: &Spec) -> Option<O
             families.push((p.clone(), family.to_string()));
         }
     }
-    Some(Some(Lines { product: product?, families, plan }))
+    Some(Lines { product: product?, families, plan })
 }
 
 fn ending(cx: &mut Resolver<'_>, source: &SourceRef<'_>, spec: &Spec) -> Option<Ending> {
@@ -281,7 +285,7 @@ fn ending(cx: &mut Resolver<'_>, source: &SourceRef<'_>, spec: &Spec) -> Option<
         Some(p) => {
             let since = cx.column(source, "past_due.since", &p.since, &[Date]);
             let grace = days(cx, "past_due.grace", Some(p.grace))?;
-            Some((since?, grace?))
+            Some((since?, grace))
         }
     };
     Some(Ending { churn_at, requested, period_end, past_due })
@@ -388,7 +392,7 @@ fn pauses(cx: &mut Resolver<'_>, p: &PausesSpec, own: Subjects<'_>) -> Option<Pa
     let subject = subject(cx, "pauses", &source, (p.subscription.as_deref(), p.customer.as_deref()), own);
     let start = cx.column(&source, "pauses.start", &p.start, &[Date]);
     let end = cx.optional_column(&source, "pauses.end", p.end.as_deref(), &[Date]);
-    let churn_after = days(cx, "pauses.churn_after", p.churn_after)?;
+    let churn_after = positive(days(cx, "pauses.churn_after", p.churn_after)?);
     let policy = p.policy.unwrap_or_default();
     if churn_after.is_some() && policy != PausePolicy::Pause {
         cx.error("pauses.churn_after", "`churn_after` has no effect with this `as`", "remove one: it says when a pause becomes a churn");
@@ -435,7 +439,7 @@ fn rates(cx: &mut Resolver<'_>, f: &FxSpec) -> Option<fx::Fx> {
     let currency = cx.column(&source, "fx.currency", &f.currency, &[Currency]);
     let to = cx.optional_column(&source, "fx.to", f.to.as_deref(), &[Currency]);
     let rate = cx.column(&source, "fx.rate", &f.rate, &[Float]);
-    let max_age = days(cx, "fx.max_age", f.max_age)?.unwrap_or(7);
+    let max_age = positive(days(cx, "fx.max_age", f.max_age)?).unwrap_or(7);
     let as_of = cx.context().as_of;
     let constant_on = f.constant_on.map_or(as_of, |d| d.0);
     if constant_on > as_of {

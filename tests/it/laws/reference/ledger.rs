@@ -56,7 +56,7 @@ fn rows_of(book: &Book, life: &Life, with_attributes: bool) -> Vec<Row> {
             _ => "contraction",
         };
         let reason = if kind == "churn" { life.reason_on(day) } else { None };
-        push(3, kind, before, after, reason, is);
+        push(4, kind, before, after, reason, is);
     }
     out
 }

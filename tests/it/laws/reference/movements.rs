@@ -12,8 +12,18 @@ use super::money::round_half_even;
 use super::{Life, World};
 
 /// Kinds of movement by the stem of their columns.
-pub const KINDS: [&str; 7] =
-    ["new", "reactivation", "expansion", "contraction", "churned", "transfer_in", "transfer_out"];
+pub const KINDS: [&str; 10] = [
+    "new",
+    "reactivation",
+    "resumed",
+    "expansion",
+    "contraction",
+    "paused",
+    "churned",
+    "fx",
+    "transfer_in",
+    "transfer_out",
+];
 
 /// Values of the dimensions a table is broken down by.
 pub type Group = Vec<String>;
