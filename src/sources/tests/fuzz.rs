@@ -34,7 +34,11 @@ fn valid(kind: usize) -> Vec<u8> {
     let properties = WriterProperties::builder()
         .set_compression(compression)
         .set_dictionary_enabled(kind < 3)
-        .set_writer_version(if kind % 2 == 0 { WriterVersion::PARQUET_1_0 } else { WriterVersion::PARQUET_2_0 })
+        .set_writer_version(if kind.is_multiple_of(2) {
+            WriterVersion::PARQUET_1_0
+        } else {
+            WriterVersion::PARQUET_2_0
+        })
         .set_max_row_group_row_count(Some(400))
         .build();
     let batch = RecordBatch::try_from_iter(columns).unwrap();
