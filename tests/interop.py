@@ -75,8 +75,8 @@ def across(out: Path, db: duckdb.DuckDBPyConnection) -> list[str]:
     ledger, movements = out / "ledger.parquet", out / "movements.parquet"
     broken = db.execute(
         """SELECT count(*) FROM read_parquet(?)
-           WHERE opening_mrr + new_mrr + reactivation_mrr + expansion_mrr + contraction_mrr + churned_mrr
-                 + transfer_in_mrr + transfer_out_mrr <> closing_mrr""",
+           WHERE opening_mrr + new_mrr + reactivation_mrr + resumed_mrr + expansion_mrr + contraction_mrr
+                 + paused_mrr + churned_mrr + fx_mrr + transfer_in_mrr + transfer_out_mrr <> closing_mrr""",
         [str(movements)],
     ).fetchone()[0]
     wrong = [f"the bridge does not close in {broken} rows"] if broken else []

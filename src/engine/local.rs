@@ -81,7 +81,7 @@ impl sources::Watch for Loads<'_> {
 
 /// A table on its way: computed, or the state that keeps it from being.
 enum Computed {
-    Frame { frame: DataFrame, attrition: Vec<(String, u64)> },
+    Frame { frame: DataFrame, attrition: Vec<(String, u64)>, inputs: Box<Inputs> },
     Not(TableState),
 }
 
@@ -116,7 +116,7 @@ impl Run<'_> {
         let mut verified = BTreeMap::new();
         let mut identities = Vec::new();
         for table in &self.plan.tables {
-            let Some(Computed::Frame { frame, .. }) = computed.get(&table.name) else {
+            let Some(Computed::Frame { frame, inputs: own, .. }) = computed.get(&table.name) else {
                 identities.push(Vec::new());
                 continue;
             };
@@ -129,7 +129,7 @@ impl Run<'_> {
             } else {
                 Ok(frame.clone().lazy())
             };
-            let of_table = output.and_then(|output| table.metric.identities(&inputs, &output));
+            let of_table = output.and_then(|output| table.metric.identities(own, &output));
             identities.push(of_table.map_err(|e| EngineError::Query {
                 action: format!("checking table `{}`", table.name),
                 message: e.to_string(),
@@ -297,7 +297,7 @@ impl Run<'_> {
     ) -> TableOutcome {
         let (state, attrition, headlines) = match done {
             Computed::Not(state) => (state, Vec::new(), Vec::new()),
-            Computed::Frame { frame, attrition } => {
+            Computed::Frame { frame, attrition, .. } => {
                 let rows = u64::try_from(frame.height()).unwrap_or(u64::MAX);
                 let state = if !table.published && checks.iter().all(|c| c.broken == 0) {
                     TableState::Helper { rows }
@@ -351,24 +351,31 @@ fn status(tables: &[TableOutcome]) -> Status {
 fn jointly(tables: &[&TablePlan], inputs: &Inputs) -> Vec<Computed> {
     let all: Result<Vec<_>, String> = tables.iter().map(|t| queries(t, inputs)).collect();
     if let Ok(all) = all {
-        let flat: Vec<LazyFrame> = all.iter().flatten().cloned().collect();
+        let flat: Vec<LazyFrame> = all.iter().flat_map(|(own, _)| own).cloned().collect();
         if let Ok(frames) = guarded(&flat) {
             let mut frames = frames.into_iter();
-            return all.iter().map(|own| computed(frames.by_ref().take(own.len()).collect())).collect();
+            let one = |(own, inputs): (Vec<_>, Inputs)| computed(frames.by_ref().take(own.len()).collect(), inputs);
+            return all.into_iter().map(one).collect();
         }
     }
-    let alone = |t: &&TablePlan| match queries(t, inputs).and_then(|own| guarded(&own)) {
-        Ok(frames) => computed(frames),
+    let alone = |t: &&TablePlan| match queries(t, inputs).and_then(|(own, inputs)| Ok((guarded(&own)?, inputs))) {
+        Ok((frames, inputs)) => computed(frames, inputs),
         Err(message) => Computed::Not(TableState::Failed { message }),
     };
     tables.iter().map(alone).collect()
 }
 
-/// The query of a table, and of its attrition where it has one.
-fn queries(table: &TablePlan, inputs: &Inputs) -> Result<Vec<LazyFrame>, String> {
-    let mut out = vec![table.metric.query(inputs).map_err(|e| e.to_string())?];
-    out.extend(table.metric.attrition(inputs).map_err(|e| e.to_string())?);
-    Ok(out)
+/// The query of a table, and of its attrition where it has one, with the inputs and computed steps they read.
+fn queries(table: &TablePlan, inputs: &Inputs) -> Result<(Vec<LazyFrame>, Inputs), String> {
+    let mut inputs = inputs.clone();
+    for name in table.metric.steps() {
+        let step = table.metric.step(name, &inputs).map_err(|e| e.to_string())?;
+        let frame = guarded(&[step])?.pop().unwrap_or_default();
+        inputs.put_step(name, frame.lazy());
+    }
+    let mut out = vec![table.metric.query(&inputs).map_err(|e| e.to_string())?];
+    out.extend(table.metric.attrition(&inputs).map_err(|e| e.to_string())?);
+    Ok((out, inputs))
 }
 
 /// Collects frames; a panic of the query engine becomes an error.
@@ -377,9 +384,13 @@ fn guarded(frames: &[LazyFrame]) -> Result<Vec<DataFrame>, String> {
     collected.map_err(|words| format!("the query engine panicked: {words}"))?.map_err(|e| e.to_string())
 }
 
-fn computed(mut frames: Vec<DataFrame>) -> Computed {
+fn computed(mut frames: Vec<DataFrame>, inputs: Inputs) -> Computed {
     let attrition = if frames.len() > 1 { frames.pop().map(|f| reasons(&f)) } else { None };
-    Computed::Frame { frame: frames.pop().unwrap_or_default(), attrition: attrition.unwrap_or_default() }
+    Computed::Frame {
+        frame: frames.pop().unwrap_or_default(),
+        attrition: attrition.unwrap_or_default(),
+        inputs: Box::new(inputs),
+    }
 }
 
 fn reasons(frame: &DataFrame) -> Vec<(String, u64)> {

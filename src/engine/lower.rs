@@ -45,11 +45,22 @@ pub fn check_schemas(plan: &RunPlan) -> Result<(), (String, String)> {
     let inputs = promised(plan);
     for table in &plan.tables {
         let wrong = |message: String| (table.name.clone(), message);
+        let inputs = stepped(table, &inputs).map_err(|e| wrong(e.to_string()))?;
         let mut query = table.metric.query(&inputs).map_err(|e| wrong(e.to_string()))?;
         let found = query.collect_schema().map_err(|e| wrong(e.to_string()))?;
         difference(table, &found).map_err(wrong)?;
     }
     Ok(())
+}
+
+/// Inputs with the steps of a table as empty frames, so that its query stays small.
+fn stepped(table: &TablePlan, inputs: &Inputs) -> PolarsResult<Inputs> {
+    let mut inputs = inputs.clone();
+    for name in table.metric.steps() {
+        let schema = table.metric.step(name, &inputs)?.collect_schema()?;
+        inputs.put_step(name, DataFrame::empty_with_schema(&schema).lazy());
+    }
+    Ok(inputs)
 }
 
 fn difference(table: &TablePlan, found: &Schema) -> Result<(), String> {
@@ -66,7 +77,7 @@ fn difference(table: &TablePlan, found: &Schema) -> Result<(), String> {
     })
 }
 
-/// The plan of one table as the engine will run it, for people: optimised or as written.
+/// The plan of one table as the engine will run it, for people: optimised or as written, its steps first.
 ///
 /// # Errors
 /// What the query engine said.
@@ -77,5 +88,12 @@ pub fn explain(plan: &RunPlan, table: &TablePlan, optimised: bool) -> PolarsResu
             inputs.insert(source.name.as_str(), crate::sources::scan_plan(source, columns)?);
         }
     }
-    table.metric.query(&inputs)?.explain(optimised)
+    let mut out = String::new();
+    for name in table.metric.steps() {
+        let mut step = table.metric.step(name, &inputs)?;
+        out.push_str(&format!("step {name}:\n{}\n\n", step.clone().explain(optimised)?));
+        inputs.put_step(name, DataFrame::empty_with_schema(&*step.collect_schema()?).lazy());
+    }
+    out.push_str(&table.metric.query(&inputs)?.explain(optimised)?);
+    Ok(out)
 }

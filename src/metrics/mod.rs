@@ -76,6 +76,22 @@ pub trait Metric: Send + Sync {
     /// Only when Polars refuses to build an expression, which is a bug.
     fn query(&self, inputs: &Inputs) -> PolarsResult<LazyFrame>;
 
+    /// Names of intermediate frames that the queries of this metric share, each after those it builds on.
+    ///
+    /// An engine that can compute them once hands them back with [`Inputs::put_step`]; without that
+    /// the queries contain them, which gives the same result.
+    fn steps(&self) -> Vec<&'static str> {
+        Vec::new()
+    }
+
+    /// The intermediate frame of that name.
+    ///
+    /// # Errors
+    /// When there is none, which is a bug, and as [`Metric::query`].
+    fn step(&self, name: &str, _inputs: &Inputs) -> PolarsResult<LazyFrame> {
+        Err(polars_err!(InvalidOperation: "no step `{name}`"))
+    }
+
     /// What must hold between the inputs and the written table; each frame selects the rows that break it.
     ///
     /// # Errors
@@ -164,12 +180,29 @@ pub struct LedgerShape {
 #[derive(Clone, Default)]
 pub struct Inputs {
     frames: BTreeMap<String, LazyFrame>,
+    steps: BTreeMap<&'static str, LazyFrame>,
 }
 
 impl Inputs {
     /// Makes `frame` available as `name`.
     pub fn insert(&mut self, name: impl Into<String>, frame: LazyFrame) {
         self.frames.insert(name.into(), frame);
+    }
+
+    /// Makes an intermediate frame of the metric at hand available, computed.
+    pub fn put_step(&mut self, name: &'static str, frame: LazyFrame) {
+        self.steps.insert(name, frame);
+    }
+
+    /// An intermediate frame: as an engine computed it, or as part of the query.
+    ///
+    /// # Errors
+    /// Those of `make`.
+    pub fn step(&self, name: &str, make: impl FnOnce() -> PolarsResult<LazyFrame>) -> PolarsResult<LazyFrame> {
+        match self.steps.get(name) {
+            Some(frame) => Ok(frame.clone()),
+            None => make().map(LazyFrame::cache),
+        }
     }
 
     /// The frame of a source or table.

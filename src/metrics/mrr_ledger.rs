@@ -216,22 +216,33 @@ impl MrrLedger {
         out
     }
 
-    /// Movement rows without dimensions, sorted by series, day and sequence, and the customer and currency of each series.
-    fn moves(&self, inputs: &Inputs) -> PolarsResult<(LazyFrame, LazyFrame)> {
-        let book = self.book(&self.items(inputs)?.cache(), inputs)?;
-        let (changes, series) = match &self.fx {
-            None => (book.changes.clone(), book.series.clone()),
-            Some(fx) => {
-                let owners = book.series.clone().unique_stable(Some(by_name(["owner"], true, false)), UniqueKeepStrategy::First).select([
-                    col("owner").alias("series"),
-                    col("customer_id"),
-                    lit(fx.reporting.as_str()).cast(DataType::String).alias("currency"),
-                ]);
-                (self.converted(fx, &book)?, owners)
-            }
+    /// Whether a row of the source is one interval and nothing else adds to it, so that the query is small.
+    fn is_plain(&self) -> bool {
+        let adds = self.discounts.is_some() || self.pauses.is_some() || self.usage.is_some();
+        let maps = self.identities.is_some() || self.parents.is_some() || self.tiers.is_some();
+        !adds && !maps && self.lines.is_none() && self.fx.is_none()
+    }
+
+    /// Customer and currency of each series of the ledger.
+    fn owners(&self, series: LazyFrame) -> LazyFrame {
+        let Some(fx) = &self.fx else { return series };
+        series.unique_stable(Some(by_name(["owner"], true, false)), UniqueKeepStrategy::First).select([
+            col("owner").alias("series"),
+            col("customer_id"),
+            lit(fx.reporting.as_str()).cast(DataType::String).alias("currency"),
+        ])
+    }
+
+    /// Movement rows without dimensions, sorted by series, day and sequence.
+    fn moves(&self, book: &Book) -> PolarsResult<LazyFrame> {
+        let changes = match &self.fx {
+            None => book.changes.clone(),
+            Some(fx) => self.converted(fx, book)?,
         };
-        let rows = self.with_reasons(changes, &book).cache();
-        Ok((self.classified(rows)?, series))
+        let rows = self.with_reasons(changes, book);
+        // Rows of several kinds come from the same ones.
+        let rows = if self.fx.is_some() || self.has_pauses() { rows.cache() } else { rows };
+        self.classified(rows)
     }
 
     /// Kinds of the changes, and rows of their own for exchange rates and for pauses that end in a cancellation.
@@ -409,7 +420,8 @@ impl Metric for MrrLedger {
     }
 
     fn query(&self, inputs: &Inputs) -> PolarsResult<LazyFrame> {
-        let (moves, series) = self.moves(inputs)?;
+        let moves = inputs.step("moves", || self.make_step("moves", inputs))?;
+        let series = self.owners(inputs.step("series", || self.make_step("series", inputs))?);
         let moves = match &self.dimensions {
             None => moves,
             Some(d) if self.transfers() => in_sequence(self.with_history(d, inputs, moves, &series)?),
@@ -432,11 +444,22 @@ impl Metric for MrrLedger {
         Ok(moves.join(series, key.clone(), key, in_order()).select(columns))
     }
 
+    fn steps(&self) -> Vec<&'static str> {
+        if self.is_plain() {
+            return Vec::new();
+        }
+        changes::STEPS.into_iter().filter(|s| *s != "rates" || self.fx.is_some()).collect()
+    }
+
+    fn step(&self, name: &str, inputs: &Inputs) -> PolarsResult<LazyFrame> {
+        self.make_step(name, inputs)
+    }
+
     fn identities(&self, inputs: &Inputs, output: &LazyFrame) -> PolarsResult<Vec<Identity>> {
         let price = self.price();
         let magnitude = (price.float * price.per_month.cast(DataType::Float64)).abs();
-        let items = self.items(inputs)?.cache();
-        let book = self.book(&items, inputs)?;
+        let items = inputs.step("items", || self.items(inputs))?;
+        let book = self.book(inputs)?;
         let same_series = || {
             let same = |name: &str| col(name).eq(col(name).shift(lit(1)));
             same("customer_id").and(same("currency"))
@@ -523,7 +546,7 @@ impl Metric for MrrLedger {
             .when(col("list").eq(int(0)))
             .then(lit("zero_amount"))
             .otherwise(lit("used"));
-        let items = self.items(inputs)?.cache();
+        let items = inputs.step("items", || self.items(inputs))?;
         let rows = items
             .clone()
             .group_by([why.alias("reason")])

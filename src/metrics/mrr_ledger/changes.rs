@@ -28,34 +28,53 @@ pub(super) struct Book {
     pub(super) rates: Option<LazyFrame>,
 }
 
+/// Intermediate frames of a ledger with more than plain intervals.
+pub(super) const STEPS: [&str; 7] = ["items", "components", "series", "numbered", "changes", "rates", "moves"];
+
 impl MrrLedger {
-    /// Components with customers and currencies numbered in the order of the ledger.
-    pub(super) fn book(&self, items: &LazyFrame, inputs: &Inputs) -> PolarsResult<Book> {
-        let components = self.components(items, inputs)?.cache();
-        let key = || cols_of(&["customer_id", "currency"]);
+    /// The step of that name.
+    pub(super) fn make_step(&self, name: &str, inputs: &Inputs) -> PolarsResult<LazyFrame> {
+        let get = |name: &str| inputs.step(name, || self.make_step(name, inputs));
+        match name {
+            "items" => self.items(inputs),
+            "components" => self.components(&get("items")?, inputs),
+            "series" => Ok(self.series(get("components")?)),
+            "numbered" => {
+                let key = || cols_of(&["customer_id", "currency"]);
+                Ok(get("components")?
+                    .join(get("series")?, key(), key(), JoinArgs::new(JoinType::Inner))
+                    .drop(by_name(["customer_id", "currency"], true, false)))
+            }
+            "changes" => self.changes(&get("numbered")?),
+            "rates" => self.rate_grid(&get("series")?, &get("changes")?, inputs),
+            "moves" => self.moves(&self.book(inputs)?),
+            _ => Err(polars_err!(InvalidOperation: "a ledger has no step `{name}`")),
+        }
+    }
+
+    /// The steps, computed or as parts of a query.
+    pub(super) fn book(&self, inputs: &Inputs) -> PolarsResult<Book> {
+        let get = |name: &str| inputs.step(name, || self.make_step(name, inputs));
+        Ok(Book {
+            series: get("series")?,
+            numbered: get("numbered")?,
+            changes: get("changes")?,
+            rates: if self.fx.is_some() { Some(get("rates")?) } else { None },
+        })
+    }
+
+    /// Customers and currencies, numbered in the order of the ledger.
+    fn series(&self, components: LazyFrame) -> LazyFrame {
         let series = components
-            .clone()
-            .select(key())
+            .select(cols_of(&["customer_id", "currency"]))
             .unique(None, UniqueKeepStrategy::Any)
             .sort(["customer_id", "currency"], SortMultipleOptions::default())
             .with_row_index("series", None);
-        let next_owner = col("customer_id").neq_missing(col("customer_id").shift(lit(1)));
-        let series = if self.fx.is_some() {
-            series.with_column(next_owner.cast(DataType::UInt32).cum_sum(false).alias("owner"))
-        } else {
-            series
-        };
-        let series = series.cache();
-        let numbered = components
-            .join(series.clone(), key(), key(), JoinArgs::new(JoinType::Inner))
-            .drop(by_name(["customer_id", "currency"], true, false))
-            .cache();
-        let changes = self.changes(&numbered)?.cache();
-        let mut book = Book { series, numbered, changes, rates: None };
-        if let Some(fx) = &self.fx {
-            book.rates = Some(self.rate_grid(fx, &book, inputs)?.cache());
+        if self.fx.is_none() {
+            return series;
         }
-        Ok(book)
+        let next_owner = col("customer_id").neq_missing(col("customer_id").shift(lit(1)));
+        series.with_column(next_owner.cast(DataType::UInt32).cum_sum(false).alias("owner"))
     }
 
     /// Names of the parts that the ledger publishes.

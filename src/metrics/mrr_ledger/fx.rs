@@ -104,16 +104,16 @@ impl Fx {
 
 impl MrrLedger {
     /// Rates by currency and period of revaluation from the first change to the horizon: `currency`, `period`, `rate`, `constant`.
-    pub(super) fn rate_grid(&self, fx: &Fx, book: &Book, inputs: &Inputs) -> PolarsResult<LazyFrame> {
+    pub(super) fn rate_grid(&self, series: &LazyFrame, changes: &LazyFrame, inputs: &Inputs) -> PolarsResult<LazyFrame> {
+        let Some(fx) = &self.fx else { return Ok(LazyFrame::default()) };
         let last = fx.periods.index_of(self.as_of);
-        let span = book
-            .changes
+        let span = changes
             .clone()
             .select([fx.periods.index(col("day")).min().alias("first")])
             .with_column(int_ranges(col("first").cast(DataType::Int64), int(i64::from(last) + 1), int(1), DataType::Int64).alias("period"))
             .explode(by_name(["period"], true, false), ExplodeOptions { empty_as_null: false, keep_nulls: false })
             .select([col("period").cast(DataType::Int32)]);
-        let currencies = book.series.clone().select([col("currency")]).unique(None, UniqueKeepStrategy::Any);
+        let currencies = series.clone().select([col("currency")]).unique(None, UniqueKeepStrategy::Any);
         let grid = currencies
             .cross_join(span, None)
             .with_columns([
