@@ -10,6 +10,7 @@ use arrow::compute::{SortOptions, sort_to_indices};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use parquet::arrow::arrow_reader::statistics::StatisticsConverter;
 use parquet::basic::Compression;
+use parquet::errors::ParquetError;
 use parquet::file::metadata::{ColumnChunkMetaData, ParquetMetaData};
 
 use super::args::InspectArgs;
@@ -18,7 +19,7 @@ use super::voice::Voice;
 use super::{Exit, Io};
 use crate::report::Trouble;
 use crate::report::format::{aligned, bytes, count, counted};
-use crate::sources::{FileInfo, SourceRequest, describe};
+use crate::sources::{FileInfo, SourceRequest, describe, guarded};
 
 /// Most characters shown of a value.
 const VALUE: usize = 24;
@@ -36,7 +37,8 @@ pub(super) fn run(args: &InspectArgs, io: &mut Io<'_>) -> io::Result<Exit> {
     let files: Vec<&FileInfo> = described.catalog.sources.values().flat_map(|source| &source.files).collect();
     let mut exit = Exit::Success;
     for (at, file) in files.iter().enumerate() {
-        match page(file) {
+        let gave_up = |words: String| Err(ParquetError::General(format!("its reader gave up: {words}")));
+        match guarded(|| page(file)).unwrap_or_else(gave_up) {
             Ok(text) => {
                 if at > 0 {
                     writeln!(io.out)?;
@@ -66,7 +68,7 @@ pub(super) fn run(args: &InspectArgs, io: &mut Io<'_>) -> io::Result<Exit> {
 }
 
 /// What the footer of one file says.
-fn page(file: &FileInfo) -> Result<String, parquet::errors::ParquetError> {
+fn page(file: &FileInfo) -> Result<String, ParquetError> {
     let builder = ParquetRecordBatchReaderBuilder::try_new(File::open(&file.path)?)?;
     let metadata = builder.metadata();
     let about = metadata.file_metadata();

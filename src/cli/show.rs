@@ -18,11 +18,15 @@ use super::{Exit, Io};
 use crate::diag::nearest;
 use crate::report::Trouble;
 use crate::report::format::{aligned, count};
-use crate::sources::{SourceRequest, describe};
+use crate::sources::{SourceRequest, describe, guarded};
 
 pub(super) fn run(args: &ShowArgs, io: &mut Io<'_>) -> io::Result<Exit> {
     let voice = Voice::people(io.world);
-    let table = match Table::read(args) {
+    let gave_up = |words: String| {
+        let text = format!("could not read `{}`: its reader gave up: {words}", args.file.display());
+        Err((Exit::Source, Trouble::error(&text)))
+    };
+    let table = match guarded(|| Table::read(args)).unwrap_or_else(gave_up) {
         Ok(table) => table,
         Err((exit, trouble)) => {
             voice.trouble(io.err, &trouble)?;

@@ -213,3 +213,29 @@ fn a_record_is_written_once_and_whole() {
     assert_eq!(std::fs::read_dir(path.parent().unwrap()).unwrap().count(), 1);
     assert!(write(root.path(), &report).is_err());
 }
+
+#[test]
+fn a_rejected_table_says_how_many_rows_of_how_many() {
+    let check = crate::engine::CheckOutcome {
+        name: "bridge_closes",
+        meaning: "opening + movements = closing",
+        broken: 7,
+        samples: vec!["month=2026-03-01 currency=USD".to_owned()],
+    };
+    let table = crate::engine::TableOutcome {
+        name: "movements".to_owned(),
+        ty: "mrr_movements".to_owned(),
+        state: crate::engine::TableState::Rejected { rows: 8_412 },
+        attrition: Vec::new(),
+        checks: vec![check],
+        headlines: Vec::new(),
+    };
+    let told = of_outcome(&RunOutcome { tables: vec![table], ..RunOutcome::default() });
+    insta::assert_snapshot!(told[0].render(false), @r"
+    error[T0401]: table `movements` (8,412 rows) rejected: 7 rows fail `bridge_closes`
+      month=2026-03-01 currency=USD
+      6 more
+    help: what must hold: opening + movements = closing
+    help: the previous table was kept
+    ");
+}

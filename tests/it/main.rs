@@ -11,6 +11,7 @@
 
 mod casebook;
 mod crash;
+mod damage;
 mod laws;
 mod nightly;
 mod process;
