@@ -46,18 +46,22 @@ pub fn bridge(steps: &LazyFrame, of: &StepsOf<'_>) -> PolarsResult<LazyFrame> {
     balanced(&summed(movements(steps, of)?, of.by), of)
 }
 
+/// The kind of a ledger row as the bridge names it.
+pub fn published_kind() -> Expr {
+    let named = [("churn", "churned"), ("pause", "paused"), ("resume", "resumed")];
+    named
+        .iter()
+        .fold(col("kind"), |rest, (kind, name)| when(col("kind").eq(lit(*kind))).then(lit(*name)).otherwise(rest))
+}
+
 /// The bridge of every single change of a ledger, so that a customer may count several times in a period.
 ///
 /// # Errors
 /// When Polars refuses to build the plan.
 pub fn bridge_of_events(ledger: LazyFrame, of: &StepsOf<'_>) -> PolarsResult<LazyFrame> {
-    let named = [("churn", "churned"), ("pause", "paused"), ("resume", "resumed")];
-    let kind = named
-        .iter()
-        .fold(col("kind"), |rest, (kind, name)| when(col("kind").eq(lit(*kind))).then(lit(*name)).otherwise(rest));
     let mut columns = vec![col("currency"), of.index(col("effective_on")).alias("period")];
     columns.extend(cols_of(of.by));
-    columns.extend([kind.alias("kind"), col("mrr_delta").alias("amount")]);
+    columns.extend([published_kind().alias("kind"), col("mrr_delta").alias("amount")]);
     let moves = ledger.select(columns).filter(col("period").lt_eq(lit(of.last)));
     balanced(&summed(moves, of.by), of)
 }

@@ -33,6 +33,7 @@ pub mod view;
 metrics! {
     churn,
     cohort_retention,
+    committed_mrr,
     ltv,
     mrr_ledger,
     mrr_movements,
@@ -172,6 +173,8 @@ pub struct LedgerShape {
     pub fx: bool,
     /// Whether pauses are movements of their own.
     pub pauses: bool,
+    /// Source columns the ledger reads, filled in by the plan.
+    pub reads: indexmap::IndexMap<String, Vec<String>>,
     /// The ledger itself, for tables that look ahead.
     pub definition: std::sync::Arc<mrr_ledger::MrrLedger>,
 }

@@ -567,6 +567,7 @@ impl Metric for MrrLedger {
             parts: self.lines.is_some(),
             fx: self.fx.is_some(),
             pauses: self.has_pauses(),
+            reads: indexmap::IndexMap::new(),
             definition: Arc::new(self.clone()),
         })
     }

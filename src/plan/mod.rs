@@ -13,7 +13,7 @@ use sha2::{Digest, Sha256};
 
 use crate::diag::Diagnostics;
 use crate::expr::calendar::Calendar;
-use crate::metrics::{self, Metric};
+use crate::metrics::{self, LedgerShape, Metric};
 use crate::schema::TableSchema;
 use crate::sources::{Catalog, SourcePlan, end_of_day};
 use crate::spec::file::{PipelineFile, TableNode};
@@ -205,7 +205,8 @@ fn tables(file: &PipelineFile, context: &Context, diags: &mut Diagnostics) -> Op
             sound = false;
             continue;
         };
-        ledgers.insert(table.name.clone(), metric.ledger());
+        let ledger = metric.ledger().map(|shape| LedgerShape { reads: reads.clone(), ..shape });
+        ledgers.insert(table.name.clone(), ledger);
         let definition = definition(table, &inputs, &out);
         out.push(TablePlan {
             name: table.name.clone(),

@@ -199,6 +199,18 @@ impl<'a> Resolver<'a> {
         None
     }
 
+    /// The query reads these source columns too: those of a ledger it carries on.
+    pub fn also_reads(&mut self, reads: &IndexMap<String, Vec<String>>) {
+        for (source, columns) in reads {
+            let own = self.reads.entry(source.clone()).or_default();
+            for column in columns {
+                if !own.contains(column) {
+                    own.push(column.clone());
+                }
+            }
+        }
+    }
+
     /// Dimensions of a ledger, at the items of the list at `path`.
     pub fn dimensions(&mut self, path: &str, shape: &LedgerShape, names: &[String]) -> Option<Vec<String>> {
         let mut out: Vec<String> = Vec::new();

@@ -33,7 +33,7 @@ macro_rules! pages {
     };
 }
 
-pages! { churn, cohort_retention, ltv, mrr_ledger, mrr_movements, nps, renewals, revenue_retention }
+pages! { churn, cohort_retention, committed_mrr, ltv, mrr_ledger, mrr_movements, nps, renewals, revenue_retention }
 
 fn cases_hold(metric: &str) {
     let page = Page::of(tenure::metrics::find(metric).unwrap());
