@@ -252,7 +252,9 @@ impl MrrLedger {
         let last_paused = || when(same()).then(col("paused_after").shift(lit(1))).otherwise(int(0));
         let rows = if pauses {
             // A pause of what is not paid yet is no movement.
-            rows.filter(col("delta").neq(int(0)).or(col("paused_after").lt_eq(last_paused())))
+            let moved = col("delta").neq(int(0)).or(col("paused_after").lt_eq(last_paused()));
+            let moved = if self.fx.is_some() { moved.or(col("fx").neq(int(0))) } else { moved };
+            rows.filter(moved)
                 .with_column(last_paused().alias("paused_before"))
         } else {
             rows

@@ -4,6 +4,7 @@
 //! the same numbers the slow and obvious way. Books are drawn from a fixed seed per law, so that a
 //! run of the suite is repeatable; `PROPTEST_RNG_SEED` draws others and `PROPTEST_CASES` more.
 
+mod billing;
 mod books;
 mod cohorts;
 mod export;
