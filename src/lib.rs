@@ -14,3 +14,4 @@ pub mod sample;
 pub mod schema;
 pub mod sources;
 pub mod spec;
+pub mod sql;

@@ -100,6 +100,10 @@ codes! {
     Setting "T0310" "a setting of a table cannot be used so"
     UnknownDimension "T0311" "a table is broken down by something its ledger does not carry"
     RootMissing "T0312" "nothing says where the tables go"
+    SqlQuery "T0320" "the query of a `sql` table cannot be used"
+    SqlResult "T0321" "a column of the result of a `sql` table cannot be published"
+    UnboundParam "T0322" "a query uses a parameter that its table does not bind"
+    IdleParam "T0323" "a table binds a parameter that its query does not use"
 
     TableRejected "T0401" "rows of a result fail a check; it was not published"
     SourceRejected "T0402" "rows of an export break its contract"

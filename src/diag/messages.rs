@@ -399,3 +399,40 @@ fn messages_about_files() {
     help: declare them, or write `extra_columns: ignore`
     ");
 }
+
+#[test]
+fn messages_about_queries() {
+    assert_snapshot!(told(|d, at| d.sql_query(at("ledger"), "expected an expression, found the end of the query", Some("only SELECT is allowed"))), @r"
+    error[T0320]: the query cannot be used: expected an expression, found the end of the query
+     --> pipelines/growth.yml:9:41
+      |
+    9 |   movements: {type: mrr_movments, from: ledger}
+      |                                         ^^^^^^
+    help: only SELECT is allowed
+    ");
+    assert_snapshot!(told(|d, at| d.sql_result(at("ledger"), "age", "it is a length of time, whose unit nobody would know", "name it after its unit")), @r"
+    error[T0321]: column `age` of the result cannot be published: it is a length of time, whose unit nobody would know
+     --> pipelines/growth.yml:9:41
+      |
+    9 |   movements: {type: mrr_movments, from: ledger}
+      |                                         ^^^^^^
+    help: name it after its unit
+    ");
+    assert_snapshot!(told(|d, at| d.unbound_param(at("ledger"), "flor", &["as_of", "floor"])), @r"
+    error[T0322]: the query uses `:flor`, which is not under `params`
+     --> pipelines/growth.yml:9:41
+      |
+    9 |   movements: {type: mrr_movments, from: ledger}
+      |                                         ^^^^^^
+    help: did you mean `floor`?
+    help: bind a value: `params: {flor: ..}`, which may be `${..}` of the pipeline
+    ");
+    assert_snapshot!(told(|d, at| d.idle_param(at("key"), "floor")), @r"
+    error[T0323]: the query does not use the parameter `floor`
+     --> pipelines/growth.yml:4:5
+      |
+    4 |     key: [custmer_id]
+      |     ^^^
+    help: write `:floor` in it, or remove it
+    ");
+}

@@ -13,6 +13,7 @@ mod parameters;
 mod render;
 mod settings;
 mod sources;
+mod sql;
 mod structure;
 mod suggest;
 mod syntax;

@@ -11,6 +11,8 @@ pub enum Relation<'a> {
     Source(&'a str),
     /// An entry of `tables:`, or one of the tables it emits.
     Table(&'a str),
+    /// The query of a `sql` table, or what it reads.
+    Query,
 }
 
 impl fmt::Display for Relation<'_> {
@@ -18,6 +20,7 @@ impl fmt::Display for Relation<'_> {
         match self {
             Self::Source(name) => write!(f, "source {}", quote(name)),
             Self::Table(name) => write!(f, "table {}", quote(name)),
+            Self::Query => f.write_str("the query"),
         }
     }
 }

@@ -40,6 +40,7 @@ metrics! {
     nps,
     renewals,
     revenue_retention,
+    sql,
 }
 
 /// A kind of table: its name in the pipeline file, its page and how it is resolved.

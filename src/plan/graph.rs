@@ -5,6 +5,10 @@ use indexmap::IndexMap;
 use crate::diag::Diagnostics;
 use crate::spec::file::TableNode;
 use crate::spec::tree::{Kind, Node};
+use crate::sql;
+
+/// The key whose text is SQL that names what it reads.
+const QUERY: &str = "query";
 
 /// Tables in an order in which every table follows the ones it reads. `None` after a cycle was reported.
 pub fn order<'a>(tables: &'a [TableNode], diags: &mut Diagnostics) -> Option<Vec<&'a TableNode>> {
@@ -16,21 +20,23 @@ pub fn order<'a>(tables: &'a [TableNode], diags: &mut Diagnostics) -> Option<Vec
     walk.sound.then_some(walk.order)
 }
 
-/// Names of tables that a table refers to by a key `from`, at any depth.
-pub fn inputs<'a>(table: &'a TableNode, known: &IndexMap<&str, &TableNode>) -> Vec<&'a str> {
+/// Names of tables that a table refers to: by a key `from`, at any depth, or in the SQL of its `query`.
+pub fn inputs(table: &TableNode, known: &IndexMap<&str, &TableNode>) -> Vec<String> {
     let mut out = Vec::new();
     froms(&table.body, &mut out);
-    out.retain(|name| known.contains_key(name));
+    out.extend(table.body.get(QUERY).and_then(Node::text).map(sql::tables_read).unwrap_or_default());
+    out.retain(|name| known.contains_key(name.as_str()));
     out
 }
 
-fn froms<'a>(node: &'a Node, out: &mut Vec<&'a str>) {
+fn froms(node: &Node, out: &mut Vec<String>) {
     match &node.kind {
         Kind::Map(entries) => {
-            for entry in entries.iter().filter(|e| !e.is_note()) {
+            // Keys below `params` are names that the user chose.
+            for entry in entries.iter().filter(|e| !e.is_note() && e.key != "params") {
                 if entry.key == "from" {
-                    out.extend(entry.value.text());
-                    out.extend(entry.value.items().iter().filter_map(Node::text));
+                    out.extend(entry.value.text().map(str::to_owned));
+                    out.extend(entry.value.items().iter().filter_map(Node::text).map(str::to_owned));
                 }
                 froms(&entry.value, out);
             }
@@ -69,7 +75,7 @@ impl<'a> Walk<'a, '_> {
         self.state.insert(&table.name, State::Open);
         self.path.push(&table.name);
         for input in inputs(table, self.by_name) {
-            if let Some(next) = self.by_name.get(input) {
+            if let Some(next) = self.by_name.get(input.as_str()) {
                 self.visit(next, diags);
             }
         }

@@ -121,6 +121,7 @@ pub fn resolve(file: &PipelineFile, catalog: &Catalog, request: &Request, diags:
         },
         scale,
         currency: file.header.currency.map(|c| c.as_str().to_owned()),
+        zone: file.header.timezone.time_zone().clone(),
     };
     let sources = sources(file, catalog, scale, diags);
     let tables = tables(file, &context, diags);
@@ -179,6 +180,7 @@ fn tables(file: &PipelineFile, context: &Context, diags: &mut Diagnostics) -> Op
     let names: Vec<String> = file.tables.iter().map(|t| t.name.clone()).collect();
     let known: Vec<&str> = metrics::REGISTRY.iter().map(|m| m.name).collect();
     let mut ledgers = IndexMap::new();
+    let mut outputs = IndexMap::new();
     let mut out: Vec<TablePlan> = Vec::new();
     let mut sound = true;
     for table in order {
@@ -194,6 +196,7 @@ fn tables(file: &PipelineFile, context: &Context, diags: &mut Diagnostics) -> Op
             context,
             sources: &file.sources,
             ledgers: &ledgers,
+            outputs: &outputs,
             tables: &names,
             diags: &mut *diags,
             reads: IndexMap::new(),
@@ -207,6 +210,7 @@ fn tables(file: &PipelineFile, context: &Context, diags: &mut Diagnostics) -> Op
         };
         let ledger = metric.ledger().map(|shape| LedgerShape { reads: reads.clone(), ..shape });
         ledgers.insert(table.name.clone(), ledger);
+        outputs.insert(table.name.clone(), metric.output());
         let definition = definition(table, &inputs, &out);
         out.push(TablePlan {
             name: table.name.clone(),

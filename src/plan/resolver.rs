@@ -6,13 +6,15 @@
 use indexmap::IndexMap;
 use polars::prelude::{DataType, Expr, col, lit};
 
+use std::ops::Range;
+
 use crate::diag::{Diagnostics, Relation, Span};
 use crate::expr::calendar::Calendar;
 use crate::metrics::LedgerShape;
-use crate::schema::ColumnType;
+use crate::schema::{ColumnType, TableSchema};
 use crate::spec::decode::{Place, decode_at};
 use crate::spec::pipeline::{ColumnSpec, SourceSpec};
-use crate::spec::tree::Node;
+use crate::spec::tree::{Node, span_inside};
 use crate::spec::types::Name;
 
 /// What is the same for every table of a pipeline.
@@ -28,6 +30,8 @@ pub struct Context {
     pub scale: u8,
     /// Reporting currency.
     pub currency: Option<String>,
+    /// Zone in which instants become civil days.
+    pub zone: jiff::tz::TimeZone,
 }
 
 /// A source as a metric sees it.
@@ -43,6 +47,14 @@ impl SourceRef<'_> {
     }
 }
 
+/// The columns of a source or table.
+pub struct Columns {
+    /// Names and types, in order.
+    pub columns: Vec<(String, ColumnType)>,
+    /// How a message names what has them.
+    pub of: fn(&str) -> Relation<'_>,
+}
+
 /// The table at hand, and what it may refer to.
 pub struct Resolver<'a> {
     /// Name of the table.
@@ -55,6 +67,8 @@ pub struct Resolver<'a> {
     pub(super) sources: &'a IndexMap<Name, SourceSpec>,
     /// Tables resolved so far; `None` for those that are no ledger.
     pub(super) ledgers: &'a IndexMap<String, Option<LedgerShape>>,
+    /// Columns of the tables resolved so far.
+    pub(super) outputs: &'a IndexMap<String, TableSchema>,
     /// Names of all tables, for suggestions.
     pub(super) tables: &'a [String],
     pub(super) diags: &'a mut Diagnostics,
@@ -174,6 +188,67 @@ impl<'a> Resolver<'a> {
             );
         }
         self.context.currency.clone().map(|c| lit(c).cast(DataType::String))
+    }
+
+    /// The value at a path below the table as it is written.
+    pub fn node(&self, path: &str) -> Option<&'a Node> {
+        self.body.at(&path.split('.').collect::<Vec<_>>())
+    }
+
+    /// The place of a part of the text at `path`, given in bytes; of the whole text without one.
+    pub fn place_in(&self, path: &str, part: Option<&Range<usize>>) -> Span {
+        let whole = self.span(path);
+        part.zip(self.node(path)).and_then(|(part, node)| span_inside(self.diags.text(), node, part)).unwrap_or(whole)
+    }
+
+    /// The place of a key below the table.
+    pub fn key_place(&self, path: &str) -> Span {
+        self.body.key_span_of(&path.split('.').collect::<Vec<_>>())
+    }
+
+    /// Where messages go that only one metric has.
+    pub fn diags(&mut self) -> &mut Diagnostics {
+        self.diags
+    }
+
+    /// Names of the sources, and of the tables other than this one.
+    pub fn relations(&self) -> Vec<String> {
+        let tables = self.tables.iter().filter(|t| *t != self.table).cloned();
+        self.sources.keys().map(Name::to_string).chain(tables).collect()
+    }
+
+    /// The columns of a source or of a table that comes before this one. The query will read it.
+    ///
+    /// `Some(None)` for a table that is wrong itself, which has been reported; `None` for no such name.
+    pub fn relation(&mut self, name: &str) -> Option<Option<Columns>> {
+        if let Some(source) = self.sources.get(name) {
+            self.reads.entry(name.to_owned()).or_default();
+            let columns = source.columns.iter().map(|(column, spec)| (column.to_string(), spec.ty)).collect();
+            return Some(Some(Columns { columns, of: Relation::Source }));
+        }
+        if name == self.table || !self.tables.iter().any(|t| t == name) {
+            return None;
+        }
+        if !self.inputs.iter().any(|i| i == name) {
+            self.inputs.push(name.to_owned());
+        }
+        let output = self.outputs.get(name);
+        Some(output.map(|schema| Columns {
+            columns: schema.columns.iter().map(|c| (c.name.clone(), c.ty)).collect(),
+            of: Relation::Table,
+        }))
+    }
+
+    /// Says that the query reads these columns of a source.
+    pub fn reads(&mut self, source: &str, columns: impl IntoIterator<Item = String>) {
+        if self.sources.contains_key(source) {
+            let reads = self.reads.entry(source.to_owned()).or_default();
+            for column in columns {
+                if !reads.contains(&column) {
+                    reads.push(column);
+                }
+            }
+        }
     }
 
     /// The ledger of that name.

@@ -115,7 +115,7 @@ fn seen_type(ty: ColumnType) -> DataType {
 }
 
 /// A money column, in units of 10^-`scale`, as conditions see it: an exact decimal of major units.
-pub(super) fn seen(money: Expr, scale: u8) -> Expr {
+pub(crate) fn seen(money: Expr, scale: u8) -> Expr {
     let decimal = DataType::Decimal(38, usize::from(scale));
     money.cast(decimal.clone()) / lit(10_i64.pow(u32::from(scale))).cast(decimal)
 }

@@ -26,6 +26,7 @@ mod verdict;
 mod tests;
 
 pub use catalog::{Catalog, FileColumn, FileInfo, PhysicalType, Proof, SourceCatalog, TimeUnit};
+pub(crate) use condition::seen as major_units;
 pub use condition::{Condition, ConditionFault};
 pub use describe::{Described, SourceRequest, describe};
 pub use error::{SourceError, SourceErrorClass, guarded};

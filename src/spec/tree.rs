@@ -4,10 +4,12 @@
 //! and merge keys are resolved here, so that readers of a [`Node`] never meet them.
 
 mod build;
+mod inside;
 mod syntax;
 
 pub use crate::diag::Span;
 pub use build::parse;
+pub use inside::span_inside;
 
 /// A value and its place.
 #[derive(Debug, Clone, PartialEq, Eq)]
