@@ -151,7 +151,7 @@ fn tables(cx: &mut Resolver<'_>, query: &Query) -> Option<Vec<(String, Vec<(Stri
     for word in query.tables() {
         match cx.relation(&word.name) {
             Some(Some(found)) => {
-                relations.insert(word.name.clone(), found.of);
+                relations.insert(word.name.clone(), found.is_source);
                 out.push((word.name, found.columns));
             }
             // The table itself is wrong, which has been reported.
@@ -183,7 +183,12 @@ fn tables(cx: &mut Resolver<'_>, query: &Query) -> Option<Vec<(String, Vec<(Stri
         let at = cx.place_in("query", Some(&strange.word.at));
         let columns: Vec<&str> = strange.known.iter().map(String::as_str).collect();
         match strange.table.as_ref().and_then(|table| Some((relations.get(table)?, table))) {
-            Some((of, table)) => cx.diags().unknown_column(at, &strange.word.name, of(table), &columns),
+            Some((true, table)) => {
+                cx.diags().unknown_column(at, &strange.word.name, Relation::Source(table), &columns);
+            }
+            Some((false, table)) => {
+                cx.diags().unknown_column(at, &strange.word.name, Relation::Table(table), &columns);
+            }
             None => cx.diags().unknown_column(at, &strange.word.name, Relation::Query, &columns),
         }
         sound = false;

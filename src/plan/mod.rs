@@ -121,7 +121,6 @@ pub fn resolve(file: &PipelineFile, catalog: &Catalog, request: &Request, diags:
         },
         scale,
         currency: file.header.currency.map(|c| c.as_str().to_owned()),
-        zone: file.header.timezone.time_zone().clone(),
     };
     let sources = sources(file, catalog, scale, diags);
     let tables = tables(file, &context, diags);

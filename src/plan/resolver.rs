@@ -30,8 +30,6 @@ pub struct Context {
     pub scale: u8,
     /// Reporting currency.
     pub currency: Option<String>,
-    /// Zone in which instants become civil days.
-    pub zone: jiff::tz::TimeZone,
 }
 
 /// A source as a metric sees it.
@@ -51,8 +49,8 @@ impl SourceRef<'_> {
 pub struct Columns {
     /// Names and types, in order.
     pub columns: Vec<(String, ColumnType)>,
-    /// How a message names what has them.
-    pub of: fn(&str) -> Relation<'_>,
+    /// Whether they are those of a source.
+    pub is_source: bool,
 }
 
 /// The table at hand, and what it may refer to.
@@ -224,7 +222,7 @@ impl<'a> Resolver<'a> {
         if let Some(source) = self.sources.get(name) {
             self.reads.entry(name.to_owned()).or_default();
             let columns = source.columns.iter().map(|(column, spec)| (column.to_string(), spec.ty)).collect();
-            return Some(Some(Columns { columns, of: Relation::Source }));
+            return Some(Some(Columns { columns, is_source: true }));
         }
         if name == self.table || !self.tables.iter().any(|t| t == name) {
             return None;
@@ -235,7 +233,7 @@ impl<'a> Resolver<'a> {
         let output = self.outputs.get(name);
         Some(output.map(|schema| Columns {
             columns: schema.columns.iter().map(|c| (c.name.clone(), c.ty)).collect(),
-            of: Relation::Table,
+            is_source: false,
         }))
     }
 

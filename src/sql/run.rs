@@ -1,6 +1,5 @@
 //! A bound query over frames: planned by Polars, on names and types that the user knows.
 
-use jiff::tz::TimeZone as Zone;
 use polars::prelude::*;
 use polars::sql::SQLContext;
 
@@ -10,6 +9,7 @@ use crate::checks::canonical_type;
 use crate::expr::calendar::Calendar;
 use crate::schema::ColumnType;
 use crate::sources::major_units;
+use crate::spec::types::ZoneName;
 
 /// The sources and tables that a query reads, and the calendar it counts on.
 #[derive(Clone, Debug)]
@@ -20,8 +20,8 @@ pub struct Frames {
     pub scale: u8,
     /// Where weeks and fiscal years begin.
     pub calendar: Calendar,
-    /// Zone in which instants become civil days.
-    pub zone: Zone,
+    /// IANA name of the zone in which instants become civil days.
+    pub zone: String,
 }
 
 impl Frames {
@@ -30,7 +30,11 @@ impl Frames {
     /// # Errors
     /// What the planner says; on tables of the declared types, a mistake of the query.
     pub fn plan(&self, query: &Bound, frame: impl Fn(&str) -> PolarsResult<LazyFrame>) -> PolarsResult<LazyFrame> {
-        let functions = Functions::new(self.calendar, &self.zone);
+        let zone: ZoneName = self
+            .zone
+            .parse()
+            .map_err(|_| polars_err!(InvalidOperation: "the time zone `{}` is not known", self.zone))?;
+        let functions = Functions::new(self.calendar, zone.time_zone());
         let mut context = SQLContext::new().with_function_registry(std::sync::Arc::new(functions));
         for (name, columns) in &self.tables {
             let seen = columns.iter().map(|(column, ty)| match ty {

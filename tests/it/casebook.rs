@@ -33,7 +33,7 @@ macro_rules! pages {
     };
 }
 
-pages! { churn, cohort_retention, committed_mrr, ltv, mrr_ledger, mrr_movements, nps, renewals, revenue_retention }
+pages! { churn, cohort_retention, committed_mrr, ltv, mrr_ledger, mrr_movements, nps, renewals, revenue_retention, sql }
 
 fn cases_hold(metric: &str) {
     let page = Page::of(tenure::metrics::find(metric).unwrap());
@@ -271,6 +271,7 @@ impl Output {
         for row in &self.grid.rows {
             let name = bare(&row[0]);
             let matches = |c: &&Column| match name {
+                "<column>" => true,
                 "<dimension>" => !told.contains(c.name.as_str()) && !c.name.starts_with("offset_"),
                 "offset_<k>" => c.name.starts_with("offset_"),
                 _ => c.name == name,
@@ -280,7 +281,8 @@ impl Output {
                 found += 1;
                 let types = row[1].split(" or ").collect::<Vec<_>>();
                 let type_fits = types.contains(&column.ty.name());
-                if !type_fits || row[2] != column.unit {
+                // The columns of a query have the units that its table gives them.
+                if !type_fits || (row[2] != column.unit && name != "<column>") {
                     return Err(format!("`{}` is {} in `{}`", column.name, column.ty, column.unit));
                 }
                 if !name.contains('<') {
@@ -299,7 +301,9 @@ impl Output {
         let mut grain = schema.grain.iter().peekable();
         for name in &self.grain {
             let optional = self.grid.rows.iter().any(|r| bare(&r[0]) == name && r[3].starts_with("Only with "));
-            if name == "<dimension>" {
+            if name == "<column>" {
+                while grain.next().is_some() {}
+            } else if name == "<dimension>" {
                 while grain.next_if(|g| !told.contains(g.as_str())).is_some() {}
             } else if grain.next_if_eq(&name).is_none() && !optional {
                 return Err(format!("the grain is {:?}", schema.grain));

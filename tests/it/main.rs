@@ -16,5 +16,6 @@ mod laws;
 mod nightly;
 mod process;
 mod refusals;
+mod sql;
 mod support;
 mod tidy;

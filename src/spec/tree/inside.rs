@@ -15,30 +15,26 @@ pub fn span_inside(file: &str, node: &Node, part: &Range<usize>) -> Option<Span>
     if part.end > text.len() || part.start > part.end {
         return None;
     }
-    if !written.starts_with(['|', '>']) {
-        let start = node.span.start + written.find(text).filter(|_| !text.contains('\n'))?;
+    if !text.contains('\n') {
+        let start = node.span.start + written.find(text)?;
         return Some(Span::new(start + part.start, start + part.end));
     }
-    let line = text.get(..part.start)?.matches('\n').count();
+    // The place of a block begins at its first character that is no space, without the empty lines before it.
+    let lead = text.len() - text.trim_start_matches('\n').len();
+    let line = text.get(lead..part.start)?.matches('\n').count();
     let line_start = text[..part.start].rfind('\n').map_or(0, |at| at + 1);
     let content = text[line_start..].split('\n').next().unwrap_or_default();
-    let mut start = node.span.start;
-    for (index, row) in written.split_inclusive('\n').enumerate() {
-        // The first line holds the sign of the block.
-        if index == line + 1 {
-            let row_text = row.trim_end_matches(['\n', '\r']);
-            let indent = row_text.len().checked_sub(content.len())?;
-            if row_text.get(indent..) != Some(content) || row_text[..indent].contains(|c: char| c != ' ') {
-                return None;
-            }
-            let from = start + indent + (part.start - line_start);
-            // A part that goes on behind its line is shown to the end of that line.
-            let to = from + (part.end - part.start).min(content.len() - (part.start - line_start));
-            return Some(Span::new(from, to));
-        }
-        start += row.len();
+    let rows = written.split_inclusive('\n');
+    let start = node.span.start + rows.clone().take(line).map(str::len).sum::<usize>();
+    let row = rows.skip(line).map(|row| row.trim_end_matches(['\n', '\r'])).next()?;
+    let indent = row.len().checked_sub(content.len())?;
+    if row.get(indent..) != Some(content) || row[..indent].contains(|c: char| c != ' ') {
+        return None;
     }
-    None
+    let within = part.start - line_start;
+    // A part that goes on behind its line is shown to the end of that line.
+    let length = (part.end - part.start).min(content.len() - within);
+    Some(Span::new(start + indent + within, start + indent + within + length))
 }
 
 #[cfg(test)]
@@ -61,6 +57,7 @@ mod tests {
     fn words_are_found_in_blocks_and_on_one_line() {
         for file in [
             "query: |\n  SELECT ä, b\n    FROM led\n\n  WHERE x\nother: 1\n",
+            "query: |\n\n  SELECT ä, b\n  FROM led WHERE x\n",
             "query: |-\n      SELECT ä, b\n      FROM led WHERE x\n",
             "a: 1\nquery: |2\n  SELECT ä, b\n   FROM led WHERE x\n",
             "query: |\r\n  SELECT ä, b\r\n  FROM led WHERE x\r\n",
