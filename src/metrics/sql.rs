@@ -14,7 +14,7 @@ use crate::plan::resolver::Resolver;
 use crate::schema::{ColumnType, TableSchema};
 use crate::spec::tree::{Kind, Node};
 use crate::spec::types::{Date, Duration, Name, Percent};
-use crate::sql::{Bindable, Bound, Fault, Frames, Known, Query, Shape, shape};
+use crate::sql::{Bindable, Bound, Fault, Frames, Known, Query, Shape, Table, shape};
 
 /// The parameter that every query has: the last day that the results cover.
 const AS_OF: &str = "as_of";
@@ -136,8 +136,8 @@ fn named_in(reason: &str, query: &Query) -> Option<std::ops::Range<usize>> {
 }
 
 /// Sources and tables with the columns that the query may name.
-fn tables(cx: &mut Resolver<'_>, query: &Query) -> Option<Vec<(String, Vec<(String, ColumnType)>)>> {
-    let mut out: Vec<(String, Vec<(String, ColumnType)>)> = Vec::new();
+fn tables(cx: &mut Resolver<'_>, query: &Query) -> Option<Vec<Table>> {
+    let mut out: Vec<Table> = Vec::new();
     let mut relations = IndexMap::new();
     let mut sound = true;
     for cte in query.ctes() {
@@ -226,16 +226,15 @@ fn params(cx: &mut Resolver<'_>, query: &Query) -> Option<BTreeMap<String, Binda
             cx.diags().idle_param(at, &entry.key);
             sound = false;
         }
-        match bindable(&entry.value) {
-            Some(value) => drop(out.insert(entry.key.clone(), value)),
-            None => {
-                cx.error(
-                    &path,
-                    &format!("parameter `{}` has no value that a query can take", entry.key),
-                    "write a number, a bool, a date, a percentage, a duration, a text, or a list of one of them",
-                );
-                sound = false;
-            }
+        if let Some(value) = bindable(&entry.value) {
+            out.insert(entry.key.clone(), value);
+        } else {
+            cx.error(
+                &path,
+                &format!("parameter `{}` has no value that a query can take", entry.key),
+                "write a number, a bool, a date, a percentage, a duration, a text, or a list of one of them",
+            );
+            sound = false;
         }
     }
     let mut told = Vec::new();

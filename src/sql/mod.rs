@@ -15,4 +15,4 @@ pub use bind::{Bindable, Bound};
 pub use check::Known;
 pub use query::{Fault, Query, Word, tables_read};
 pub use result::{Result, Shape, Unfit, shape};
-pub use run::Frames;
+pub use run::{Frames, Table};

@@ -268,8 +268,9 @@ impl Visitor for Seen<'_> {
                 }
                 alias
             }
-            TableFactor::Derived { alias, .. } | TableFactor::NestedJoin { alias, .. } => alias,
-            TableFactor::UNNEST { alias, .. } => alias,
+            TableFactor::Derived { alias, .. }
+            | TableFactor::NestedJoin { alias, .. }
+            | TableFactor::UNNEST { alias, .. } => alias,
             _ => {
                 self.fault(
                     None,
@@ -338,21 +339,21 @@ impl Visitor for Seen<'_> {
 }
 
 fn is_natural(join: &JoinOperator) -> bool {
-    let constraint = match join {
-        JoinOperator::Join(c)
-        | JoinOperator::Inner(c)
-        | JoinOperator::Left(c)
-        | JoinOperator::LeftOuter(c)
-        | JoinOperator::Right(c)
-        | JoinOperator::RightOuter(c)
-        | JoinOperator::FullOuter(c)
-        | JoinOperator::Semi(c)
-        | JoinOperator::LeftSemi(c)
-        | JoinOperator::RightSemi(c)
-        | JoinOperator::Anti(c)
-        | JoinOperator::LeftAnti(c)
-        | JoinOperator::RightAnti(c) => c,
-        _ => return false,
+    let (JoinOperator::Join(constraint)
+    | JoinOperator::Inner(constraint)
+    | JoinOperator::Left(constraint)
+    | JoinOperator::LeftOuter(constraint)
+    | JoinOperator::Right(constraint)
+    | JoinOperator::RightOuter(constraint)
+    | JoinOperator::FullOuter(constraint)
+    | JoinOperator::Semi(constraint)
+    | JoinOperator::LeftSemi(constraint)
+    | JoinOperator::RightSemi(constraint)
+    | JoinOperator::Anti(constraint)
+    | JoinOperator::LeftAnti(constraint)
+    | JoinOperator::RightAnti(constraint)) = join
+    else {
+        return false;
     };
     matches!(constraint, JoinConstraint::Natural)
 }

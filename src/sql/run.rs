@@ -11,11 +11,14 @@ use crate::schema::ColumnType;
 use crate::sources::major_units;
 use crate::spec::types::ZoneName;
 
+/// A source or table, and its columns as far as a query may name them.
+pub type Table = (String, Vec<(String, ColumnType)>);
+
 /// The sources and tables that a query reads, and the calendar it counts on.
 #[derive(Clone, Debug)]
 pub struct Frames {
     /// Tables with the columns that the query may name.
-    pub tables: Vec<(String, Vec<(String, ColumnType)>)>,
+    pub tables: Vec<Table>,
     /// Money is in units of 10^-scale.
     pub scale: u8,
     /// Where weeks and fiscal years begin.
