@@ -182,6 +182,28 @@ fn target(text: &str) -> Result<Target, String> {
     })
 }
 
+/// `tenure test`
+#[derive(Debug, Clone, Args)]
+pub(super) struct TestArgs {
+    /// The pipeline file
+    #[arg(value_name = "PIPELINE")]
+    pub(super) pipeline: PathBuf,
+
+    /// Only these tests: names or globs
+    ///
+    /// May be given several times, or with commas. A term that matches no test is a mistake (exit code 2).
+    #[arg(long, value_name = "NAME", value_delimiter = ',')]
+    pub(super) select: Vec<String>,
+
+    /// Value of a parameter the file declares; also `TENURE_PARAM_NAME`
+    #[arg(long = "param", value_name = "NAME=VALUE", value_parser = pair, help_heading = "Values")]
+    pub(super) params: Vec<(String, String)>,
+
+    /// Environment of the file to use
+    #[arg(long, value_name = "NAME", help_heading = "Values")]
+    pub(super) env: Option<String>,
+}
+
 /// `tenure plan`
 #[derive(Debug, Clone, Args)]
 pub(super) struct PlanArgs {

@@ -50,7 +50,7 @@ impl Exit {
 /// The table that `tenure help exit-codes` prints: code, meaning, whether a retry helps.
 pub(super) const TABLE: &[(&str, &str, &str)] = &[
     ("0", "success, also with warnings, also when nothing had changed", ""),
-    ("1", "a table failed while executing, or the output cannot be written", "no"),
+    ("1", "a table failed while executing, a test failed, or the output cannot be written", "no"),
     ("2", "command line wrong: unknown flag, a selector term that matches nothing, bad parameter, no `as_of`", "no"),
     ("3", "pipeline file or plan invalid", "no"),
     ("4", "a data contract or check failed at severity error; what it concerns is not published", "no, fix the data"),

@@ -17,6 +17,7 @@ mod run;
 mod sample;
 mod schema;
 mod show;
+mod test;
 #[cfg(test)]
 mod tests;
 mod voice;
@@ -68,6 +69,8 @@ enum Verb {
     Check(args::PipelineArgs),
     /// Show what a run would do: sources, columns, rules, tables, publishing
     Plan(args::PlanArgs),
+    /// Run the tests of a pipeline file: rows given there, rows expected there; needs no exports
+    Test(args::TestArgs),
     /// List the table types, or print the page of one
     Metrics {
         /// A type, such as `mrr_movements`
@@ -150,6 +153,7 @@ fn dispatch(args: Vec<OsString>, io: &mut Io<'_>) -> io::Result<Exit> {
         Verb::Run(args) => run::run(&args, io),
         Verb::Check(args) => check::run(&args, io),
         Verb::Plan(args) => plan::run(&args, io),
+        Verb::Test(args) => test::run(&args, io),
         Verb::Metrics { name } => metrics::run(name.as_deref(), io),
         Verb::Schema => schema::run(io),
         Verb::Init { dir } => init::run(&dir, io),

@@ -21,7 +21,7 @@ use crate::spec::{params, tree};
 pub(super) struct Read {
     pub(super) file: PipelineFile,
     base: PathBuf,
-    diags: Diagnostics,
+    pub(super) diags: Diagnostics,
 }
 
 /// A plan, and the warnings on the way to it.
@@ -38,7 +38,7 @@ pub(super) struct Refused {
 }
 
 impl Refused {
-    fn trouble(exit: Exit, trouble: Trouble) -> Self {
+    pub(super) fn trouble(exit: Exit, trouble: Trouble) -> Self {
         Self { exit, diags: Diagnostics::without_file(), troubles: vec![trouble] }
     }
 
@@ -62,12 +62,23 @@ impl Refused {
 
 /// Reads the pipeline file with the parameters of the command line and the environment.
 pub(super) fn read(args: &PipelineArgs, world: &World) -> Result<Read, Box<Refused>> {
-    let text = text_of(&args.pipeline)?;
-    let mut diags = Diagnostics::new(lexical(&args.pipeline).display().to_string(), text.as_str());
-    let mut overrides = Overrides { environment: args.env.clone(), params: world.params(&declared(&text)).collect() };
-    let flags = args.params.iter().map(|(name, value)| (name.clone(), value.clone(), "`--param`".to_owned()));
+    read_with(&args.pipeline, args.env.as_ref(), &args.params, world)
+}
+
+/// As [`read`], with the file, its environment and its parameters given one by one.
+pub(super) fn read_with(
+    pipeline: &Path,
+    environment: Option<&String>,
+    params: &[(String, String)],
+    world: &World,
+) -> Result<Read, Box<Refused>> {
+    let text = text_of(pipeline)?;
+    let mut diags = Diagnostics::new(lexical(pipeline).display().to_string(), text.as_str());
+    let mut overrides =
+        Overrides { environment: environment.cloned(), params: world.params(&declared(&text)).collect() };
+    let flags = params.iter().map(|(name, value)| (name.clone(), value.clone(), "`--param`".to_owned()));
     overrides.params.extend(flags);
-    let base = args.pipeline.parent().unwrap_or(Path::new("")).to_owned();
+    let base = pipeline.parent().unwrap_or(Path::new("")).to_owned();
     match file::read(&text, &overrides, &mut diags) {
         Some(file) => Ok(Read { file, base, diags }),
         None => Err(Box::new(refused(diags, None))),
@@ -82,7 +93,7 @@ fn declared(text: &str) -> Vec<String> {
     specs.names().into_iter().map(str::to_owned).collect()
 }
 
-fn refused(diags: Diagnostics, problems: Option<&crate::sources::Problems>) -> Refused {
+pub(super) fn refused(diags: Diagnostics, problems: Option<&crate::sources::Problems>) -> Refused {
     let exit = match exit::of_mistakes(&diags, problems) {
         // No plan, and nobody said why.
         Exit::Success => Exit::Internal,

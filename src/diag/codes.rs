@@ -104,6 +104,8 @@ codes! {
     SqlResult "T0321" "a column of the result of a `sql` table cannot be published"
     UnboundParam "T0322" "a query uses a parameter that its table does not bind"
     IdleParam "T0323" "a table binds a parameter that its query does not use"
+    Case "T0330" "a test cannot be run as it is written"
+    CaseValue "T0331" "a value of a test is none of the type of its column"
 
     TableRejected "T0401" "rows of a result fail a check; it was not published"
     SourceRejected "T0402" "rows of an export break its contract"

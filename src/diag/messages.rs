@@ -436,3 +436,23 @@ fn messages_about_queries() {
     help: write `:floor` in it, or remove it
     ");
 }
+
+#[test]
+fn messages_about_tests() {
+    assert_snapshot!(told(|d, at| d.case(at("ledger"), "the test expects nothing", "add `expect: {TABLE: ..}` or `broken: [..]`")), @r"
+    error[T0330]: the test expects nothing
+     --> pipelines/growth.yml:9:41
+      |
+    9 |   movements: {type: mrr_movments, from: ledger}
+      |                                         ^^^^^^
+    help: add `expect: {TABLE: ..}` or `broken: [..]`
+    ");
+    assert_snapshot!(told(|d, at| d.case_value(at("ledger"), "ended_on", "soon", "date", "2026-03-31")), @r"
+    error[T0331]: `soon` is no value of `ended_on`, which is date
+     --> pipelines/growth.yml:9:41
+      |
+    9 |   movements: {type: mrr_movments, from: ledger}
+      |                                         ^^^^^^
+    help: write it as it is after reading, like `2026-03-31`; `NULL` for no value
+    ");
+}

@@ -4,6 +4,7 @@
 //! folder, one per group of codes, and nowhere else. A message says what is wrong, where, and the
 //! next step: lower case, no final period, names in backticks, help on its own line.
 
+mod cases;
 mod codes;
 mod contracts;
 mod files;

@@ -123,6 +123,7 @@ fn each_code_belongs_to_one_method_and_has_a_message_test() {
         include_str!("settings.rs"),
         include_str!("files.rs"),
         include_str!("sql.rs"),
+        include_str!("cases.rs"),
     ]
     .concat();
     let tests = [

@@ -128,6 +128,7 @@ pub fn resolve(file: &PipelineFile, catalog: &Catalog, request: &Request, diags:
     let publish = publish(file, catalog, request, diags);
     let tables = tables?;
     unused(file, &tables, diags);
+    crate::cases::check(&file.cases, &tables, diags);
     let tables = selected(tables, request, diags)?;
     let (sources, publish) = (sources?, publish?);
     if diags.has_errors() {

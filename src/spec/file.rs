@@ -5,6 +5,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
+use super::cases::{self, CaseNode, CaseSpec};
 use super::decode::{Place, check, decode_at, schema_of};
 use super::params::{Given, Origin, declared, substitute, values};
 use super::pipeline::{EnvironmentSpec, Header, SourceSpec, TableCommon};
@@ -15,8 +16,11 @@ use crate::diag::Diagnostics;
 /// Keys every table has, whatever its type.
 pub const COMMON_KEYS: [&str; 3] = ["type", "description", "tags"];
 
+/// Sections that are read on their own.
+const SECTIONS: [&str; 5] = ["params", "environments", "sources", "tables", "tests"];
+
 /// A pipeline file: what is written, and where.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct PipelineFile {
     /// The tree, with parameters in place, for positions.
     pub root: Node,
@@ -26,6 +30,8 @@ pub struct PipelineFile {
     pub sources: IndexMap<Name, SourceSpec>,
     /// Tables by name, in the order of the file.
     pub tables: Vec<TableNode>,
+    /// The tests, in the order of the file.
+    pub cases: Vec<CaseNode>,
     /// The chosen environment; the default one is empty.
     pub environment: EnvironmentSpec,
     /// Name of the chosen environment.
@@ -35,7 +41,7 @@ pub struct PipelineFile {
 }
 
 /// A table as written: the common keys typed, the rest left to its metric.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct TableNode {
     /// Name of the table.
     pub name: String,
@@ -122,6 +128,8 @@ fn sections(
         .and_then(|e| decode_at::<Sources>(&e.value, &Place::new("sources", e.key_span), diags))
         .map(|s| s.0.into_iter().collect::<IndexMap<_, _>>());
     let tables = tables(&root, diags);
+    // Columns of sources that are wrong themselves have been reported.
+    let cases = sources.as_ref().and_then(|sources| cases::read(&root, sources, diags));
     if let Some(header) = &header
         && header.version != 1
     {
@@ -131,6 +139,7 @@ fn sections(
         header: header?,
         sources: sources?,
         tables: tables?,
+        cases: cases?,
         root,
         environment,
         environment_name,
@@ -142,7 +151,7 @@ fn sections(
 fn header_schema() -> Value {
     let mut schema = schema_of::<Header>();
     if let Some(Value::Object(properties)) = schema.get_mut("properties") {
-        for key in ["params", "environments", "sources", "tables"] {
+        for key in SECTIONS {
             properties.insert(key.to_owned(), json!(true));
         }
     }
@@ -155,7 +164,7 @@ fn header_schema() -> Value {
 fn header(root: &Node, diags: &mut Diagnostics) -> Option<Header> {
     let value = check(root, &Place::root(), &header_schema(), diags)?;
     let Value::Object(mut map) = value else { return None };
-    for key in ["params", "environments", "sources", "tables"] {
+    for key in SECTIONS {
         map.remove(key);
     }
     match serde_json::from_value(Value::Object(map)) {
@@ -221,6 +230,7 @@ pub fn json_schema<'a>(metrics: impl IntoIterator<Item = (&'a str, Value)>) -> V
     let environments = take(schema_of::<Environments>());
     let sources = take(schema_of::<Sources>());
     let common = take(schema_of::<TableCommon>());
+    let tests = take(schema_of::<Named<CaseSpec>>());
     let mut variants = Vec::new();
     for (name, metric) in metrics {
         let mut variant = take(metric);
@@ -239,6 +249,7 @@ pub fn json_schema<'a>(metrics: impl IntoIterator<Item = (&'a str, Value)>) -> V
         properties.insert("params".to_owned(), params);
         properties.insert("environments".to_owned(), environments);
         properties.insert("sources".to_owned(), sources);
+        properties.insert("tests".to_owned(), tests);
         properties.insert("tables".to_owned(), json!({"type": "object", "additionalProperties": {"oneOf": variants}}));
     }
     if let Some(map) = schema.as_object_mut() {

@@ -5,6 +5,7 @@
 //! values with a unit or a form of their own.
 
 pub mod contract;
+pub mod cases;
 pub mod decode;
 pub mod file;
 pub mod params;

@@ -10,6 +10,7 @@
 #![allow(clippy::match_same_arms, clippy::needless_pass_by_value, clippy::index_refutable_slice)]
 
 mod casebook;
+mod cases;
 mod crash;
 mod damage;
 mod laws;
