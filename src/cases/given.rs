@@ -11,6 +11,7 @@ use arrow::array::{
 use jiff::civil::date;
 use parquet::arrow::ArrowWriter;
 
+use crate::plan::RunPlan;
 use crate::schema::ColumnType;
 use crate::spec::cases::{CaseNode, Rows, scaled};
 use crate::spec::file::PipelineFile;
@@ -23,8 +24,8 @@ const PLACES: usize = 8;
 /// Digits of a given amount.
 const DIGITS: u8 = 38;
 
-/// The pipeline with sources as the test gives them: canonical files, and no reference to what is not given.
-pub(super) fn variant(file: &PipelineFile, case: &CaseNode) -> PipelineFile {
+/// The pipeline with sources as tests give them: canonical files beside each other.
+pub(super) fn variant(file: &PipelineFile) -> PipelineFile {
     let mut out = file.clone();
     // The folder of the test takes the place of whatever the file names.
     (out.environment.root, out.header.root) = (None, None);
@@ -40,13 +41,19 @@ pub(super) fn variant(file: &PipelineFile, case: &CaseNode) -> PipelineFile {
             if column.ty == ColumnType::Money {
                 column.unit = Some(MoneyUnit::Major);
             }
-            let target = column.references.as_deref().and_then(|target| target.split('.').next());
-            if target.is_some_and(|target| !case.given.contains_key(target)) {
-                column.references = None;
-            }
         }
     }
     out
+}
+
+/// Leaves out what only holds of a whole export: references to what is not given, and how many rows there are.
+pub(super) fn lighten(plan: &mut RunPlan, case: &CaseNode) {
+    for source in &mut plan.sources {
+        source.references.retain(|reference| case.given.contains_key(&reference.target));
+        source.row_count = None;
+        source.freshness = None;
+        source.aggregates.clear();
+    }
 }
 
 /// Writes the rows of a source; NULL where a row does not name a column.

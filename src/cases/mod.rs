@@ -49,7 +49,7 @@ pub fn run(
     folder: &Path,
     diags: &mut Diagnostics,
 ) -> Result<Findings, CaseError> {
-    let variant = given::variant(file, case);
+    let variant = given::variant(file);
     let mut requests = Vec::new();
     for (name, source) in &variant.sources {
         let path = folder.join(source.path.as_str());
@@ -72,9 +72,10 @@ pub fn run(
         ..Request::default()
     };
     let plan = resolve(&variant, &described.catalog, &request, diags);
-    let Some(plan) = plan.filter(|_| described.problems.is_empty() && !diags.has_errors()) else {
+    let Some(mut plan) = plan.filter(|_| described.problems.is_empty() && !diags.has_errors()) else {
         return Err(CaseError::Invalid);
     };
+    given::lighten(&mut plan, case);
     let run = RunId { id: "test".to_owned(), started: jiff::Timestamp::UNIX_EPOCH };
     let outcome = Local.run(&plan, &run, &Quiet::default())?;
     Ok(findings(case, &plan, &outcome))

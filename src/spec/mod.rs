@@ -4,8 +4,8 @@
 //! [`decode`] checks the tree against the JSON Schema of a type and builds it; [`types`] are the
 //! values with a unit or a form of their own.
 
-pub mod contract;
 pub mod cases;
+pub mod contract;
 pub mod decode;
 pub mod file;
 pub mod params;
