@@ -29,7 +29,7 @@ fn help_lists_the_exit_codes() {
     insta::assert_snapshot!(out, @r"
     code  retry                meaning
        0                       success, also with warnings, also when nothing had changed
-       1  no                   a table failed while executing, or the output cannot be written
+       1  no                   a table failed while executing, a test failed, or the output cannot be written
        2  no                   command line wrong: unknown flag, a selector term that matches nothing, bad parameter, no `as_of`
        3  no                   pipeline file or plan invalid
        4  no, fix the data     a data contract or check failed at severity error; what it concerns is not published

@@ -104,12 +104,12 @@ fn a_difference_is_shown_with_what_was_expected_and_found() {
     let (code, out, _) = with(&format!("  bad:\n{GIVEN}{expect}"));
     assert_eq!(code, 1);
     insta::assert_snapshot!(out, @r"
-    FAILED  bad (/p.yml:28)
+    FAILED  bad (/p.yml:30)
         table `months`: expected 2 rows, found 2, of which 1 agree
-          month      | visits | spent
-        - 2026-01-01 | 1      | 19.98
-        + 2026-01-01 | 1      | 19.990000
-          2026-02-01 | 2      | 5.010000
+            month      | visits | spent
+          - 2026-01-01 | 1      | 19.98
+          + 2026-01-01 | 1      | 19.990000
+            2026-02-01 | 2      | 5.010000
     1 of 1 test failed
     ");
 }
@@ -166,12 +166,28 @@ fn mistakes_in_tests_are_told_at_once_with_their_places() {
     );
     assert_eq!(code, 3);
     insta::assert_snapshot!(err, @r"
-    error[T0331]: `x` is no value of `id`, which is int
-      --> /p.yml:33:11
+    error[T0201]: source `visits` has no column `custmer`
+      --> /p.yml:34:16
        |
-    33 |         | x  | a       | soon  |
+    34 |         | id | custmer | day   |
+       |                ^^^^^^^
+    help: did you mean `customer`?
+
+    error[T0331]: `x` is no value of `id`, which is int
+      --> /p.yml:35:11
+       |
+    35 |         | x  | a       | soon  |
        |           ^
     help: write it as it is after reading, like `3`; `NULL` for no value
+
+    error[T0331]: `soon` is no value of `day`, which is date
+      --> /p.yml:35:26
+       |
+    35 |         | x  | a       | soon  |
+       |                          ^^^^
+    help: write it as it is after reading, like `2026-03-31`; `NULL` for no value
+
+    error: 3 mistakes in /p.yml
     ");
     let (code, _, err) = with(&format!(
         "  wrong:\n{GIVEN}    expect: {{months: [{{month: 2026-01-01, visits: many}}, {{mnth: 1}}], moths: []}}\n"
