@@ -6,11 +6,12 @@ use std::ops::ControlFlow;
 use sqlparser::ast::{
     CastKind, DataType, DollarQuotedString, ExactNumberInfo, Expr, Function, FunctionArg, FunctionArgExpr,
     FunctionArguments, Ident, Interval, LimitClause, ObjectName, OrderBy, OrderByExpr, OrderByKind, OrderByOptions,
-    Statement, UnaryOperator, Value, ValueWithSpan, VisitMut, VisitorMut,
+    Statement, TypedString, UnaryOperator, Value, ValueWithSpan, VisitMut, VisitorMut,
 };
 
 use super::periods::Part;
 use super::query::{Fault, Query};
+use crate::spec::types::Date;
 
 /// Digits of a number that a query computes with.
 const DIGITS: u64 = 38;
@@ -242,6 +243,17 @@ impl VisitorMut for Binder<'_> {
                     *value = dollar_quoted(text);
                 }
             }
+            Expr::TypedString(TypedString { data_type: DataType::Date, value: written, .. }) => {
+                let day = match &written.value {
+                    Value::SingleQuotedString(text) => text.parse::<Date>().ok(),
+                    _ => None,
+                };
+                let Some(Date(day)) = day else {
+                    let reason = format!("{expr} is no date");
+                    return self.refuse(Fault::new(None, reason, "write `DATE '2026-03-31'`"));
+                };
+                *expr = literal(&Bindable::Date(day));
+            }
             Expr::Function(function) => {
                 if let Err(fault) = self.function(function) {
                     return self.refuse(fault);
@@ -286,7 +298,17 @@ fn literal(value: &Bindable) -> Expr {
             cast(Value::SingleQuotedString(digits.clone()), DataType::Decimal(info))
         }
         Bindable::Bool(value) => plain(Value::Boolean(*value)),
-        Bindable::Date(date) => cast(Value::SingleQuotedString(date.to_string()), DataType::Date),
+        // Days since 1970-01-01: to Polars a text is no date any more.
+        Bindable::Date(date) => {
+            let days = literal(&Bindable::Int(i64::from(crate::expr::calendar::epoch_day(*date))));
+            Expr::Cast {
+                kind: CastKind::Cast,
+                expr: Box::new(days),
+                data_type: DataType::Date,
+                array: false,
+                format: None,
+            }
+        }
         Bindable::Text(text) if text.contains(['\'', '\\']) => plain(dollar_quoted(text)),
         Bindable::Text(text) => plain(Value::SingleQuotedString(text.clone())),
         Bindable::Duration(seconds) => Expr::Interval(Interval {
@@ -319,7 +341,7 @@ mod tests {
             (Bindable::Int(-5), "-5"),
             (Bindable::Decimal("99.95".into()), "CAST('99.95' AS DECIMAL(38,2))"),
             (Bindable::Bool(true), "true"),
-            (Bindable::Date(date), "CAST('2026-03-31' AS DATE)"),
+            (Bindable::Date(date), "CAST(20543 AS DATE)"),
             (Bindable::Text("smb".into()), "'smb'"),
             (Bindable::Duration(7_776_000), "INTERVAL '7776000 seconds'"),
         ] {
