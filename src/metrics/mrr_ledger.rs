@@ -472,7 +472,7 @@ impl Metric for MrrLedger {
             Identity {
                 name: "amounts_are_known",
                 meaning: "every interval has a price, a quantity, a known billing interval and a known currency",
-                broken: items.clone().filter(col("list").is_null()),
+                broken: items.clone().filter(col("list").is_null().and(col("recurs"))),
             },
             Identity {
                 name: "amounts_fit",

@@ -8,7 +8,7 @@ use super::life::Life;
 use super::rng::Stream;
 use super::tables::Tables;
 
-/// Metered Ltd from March 2025 on, in cents; nothing was used in July, so nothing was charged.
+/// Metered Ltd from March 2025 on, in cents; nothing was used in July.
 const METERED_LTD: [i64; 16] = [
     12_000, 18_000, 24_000, 30_000, 0, 33_000, 36_000, 39_000, 42_000, 15_000, 45_000, 48_000, 51_000, 54_000, 57_000,
     60_000,
@@ -43,7 +43,7 @@ pub(super) fn write(life: &Life, tables: &mut Tables) {
             let used = usual * rng.int(70, 140) / 100;
             (if rng.chance(60_000) { 0 } else { used }, committed)
         };
-        if amount > 0 {
+        if amount > 0 || committed.is_some() {
             let table = &mut tables.usage_charges;
             table.customer_id.push(&life.who.key);
             table.month.push(month);

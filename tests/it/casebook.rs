@@ -4,10 +4,13 @@
 //! A case is a section `## Case: ..` with a partial pipeline in YAML, `### Given` tables of source
 //! rows and `### Expect` tables of all rows of a published table, in order, with any of its
 //! columns. In a given row, `c01..c12` stands for twelve rows. There is no mode that writes
-//! expectations: whoever changes a number has done the arithmetic.
+//! expectations: whoever changes a number has done the arithmetic. A metric with many options has
+//! further cases in `src/metrics/<metric>/cases/*.md`, pages that hold nothing else.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
+use std::fs;
+use std::path::Path;
 
 use pulldown_cmark::{Event, HeadingLevel, Options, Parser, Tag, TagEnd};
 use serde_json::Value;
@@ -192,34 +195,43 @@ struct Case {
 impl Page {
     fn of(metric: &MetricType) -> Self {
         let mut page = Self { title: String::new(), headings: Vec::new(), blocks: Vec::new(), cases: Vec::new() };
+        page.add(metric.name, metric.page);
+        let (title, headings) = (page.title.clone(), page.headings.len());
+        for more in further_cases(metric.name) {
+            page.add(metric.name, &more);
+            assert_eq!(page.headings.len(), headings, "{}: `{}` holds more than cases", metric.name, page.title);
+        }
+        page.title = title;
+        page
+    }
+
+    fn add(&mut self, metric: &str, text: &str) {
         let mut under = String::new();
         let mut last_heading = String::new();
-        for block in blocks(metric.page) {
+        for block in blocks(text) {
             match &block {
-                Block::Heading(HeadingLevel::H1, text) => page.title.clone_from(text),
+                Block::Heading(HeadingLevel::H1, text) => self.title.clone_from(text),
                 Block::Heading(HeadingLevel::H2, text) => {
                     under.clone_from(text);
                     match text.strip_prefix("Case: ") {
-                        Some(title) => page.cases.push(Case { title: title.to_owned(), ..Case::default() }),
-                        None => page.headings.push(text.clone()),
+                        Some(title) => self.cases.push(Case { title: title.to_owned(), ..Case::default() }),
+                        None => self.headings.push(text.clone()),
                     }
                 }
                 Block::Heading(_, text) => {
                     last_heading.clone_from(text);
-                    if let (Some(case), Some(name)) = (page.cases.last_mut(), text.strip_prefix("Expect rejected ")) {
+                    if let (Some(case), Some(name)) = (self.cases.last_mut(), text.strip_prefix("Expect rejected ")) {
                         case.rejected.push(bare(name).to_owned());
                     }
                 }
                 _ if !under.starts_with("Case: ") => {}
                 _ => {
-                    let case = page.cases.last_mut().unwrap();
-                    case.take(&last_heading, &block)
-                        .unwrap_or_else(|e| panic!("{}, `{}`: {e}", metric.name, case.title));
+                    let case = self.cases.last_mut().unwrap();
+                    case.take(&last_heading, &block).unwrap_or_else(|e| panic!("{metric}, `{}`: {e}", case.title));
                 }
             }
-            page.blocks.push((under.clone(), block));
+            self.blocks.push((under.clone(), block));
         }
-        page
     }
 
     fn section<'a>(&'a self, heading: &'a str) -> impl Iterator<Item = &'a Block> {
@@ -469,6 +481,18 @@ fn range(cell: &str) -> Option<Vec<String>> {
     let (from, to) = (from.strip_prefix(prefix)?, to.strip_prefix(prefix)?);
     let (first, last, width) = (from.parse::<u32>().ok()?, to.parse::<u32>().ok()?, from.len());
     Some((first..=last).map(|n| format!("{prefix}{n:0width$}")).collect())
+}
+
+/// The pages with further cases of a metric, in order of their names.
+fn further_cases(metric: &str) -> Vec<String> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/metrics").join(metric).join("cases");
+    let Ok(entries) = fs::read_dir(folder) else {
+        return Vec::new();
+    };
+    let mut paths: Vec<_> = entries.map(|entry| entry.unwrap().path()).collect();
+    paths.sort();
+    assert!(paths.iter().all(|path| path.extension().is_some_and(|e| e == "md")), "{paths:?}");
+    paths.iter().map(|path| fs::read_to_string(path).unwrap()).collect()
 }
 
 /// A name without backticks.

@@ -149,7 +149,7 @@ impl MrrLedger {
             .with_row_index("line", None);
         let numbered = numbered.clone().join(lines, line(), line(), JoinArgs::new(JoinType::Inner)).cache();
         let mut sums = self.amounts();
-        sums.extend(["quantity", "plan", "cycle"]);
+        sums.extend(["quantity", "items", "plan", "cycle"]);
         let at = |day: &str| packed(col("line"), col(day), CHANGE).alias("line_key");
         let side = |day: &str, sign: i64| {
             let mut out = vec![at(day), col("series")];
@@ -160,7 +160,7 @@ impl MrrLedger {
         aggregates.extend(sums.iter().map(|s| col(*s).sum()));
         let after = |name: &str| format!("{name}_after");
         let before = |name: &str| col(after(name)) - col(name);
-        let state = ["list", "quantity", "plan", "cycle"];
+        let state = ["list", "quantity", "items", "plan", "cycle"];
         let rows = concat([side("starts", 1), side("ends", -1)], UnionArgs::default())?
             .group_by([col("line_key")])
             .agg(aggregates)
@@ -173,8 +173,10 @@ impl MrrLedger {
             .then(mul_div_by(&before("list"), &col("quantity"), &before("quantity")))
             .otherwise(int(0));
         let rest = || col("list") - col("seats_delta");
-        let new_plan = || col("plan").neq(int(0));
-        let new_cycle = || col("cycle").neq(int(0));
+        // One more item of the same plan is no other plan: what counts is the mean over the items.
+        let other = |name: &str| (col(after(name)) * before("items")).neq(before(name) * col("items_after"));
+        let new_plan = || other("plan");
+        let new_cycle = || other("cycle");
         let on_line = |is: Expr, value: Expr| when(col("stays").and(is)).then(value).otherwise(int(0));
         let zero = |name: &str| int(0).alias(part(name));
         let given = |name: &'static str, column: &str| {

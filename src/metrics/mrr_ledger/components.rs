@@ -43,7 +43,7 @@ impl MrrLedger {
     }
 
     /// Intervals of all components: `customer_id`, `currency`, `starts`, `ends`, `reason`, the amounts, and
-    /// with products also `product`, `quantity`, `plan` and `cycle` as numbers that add up.
+    /// with products also `product`, and `quantity`, `items`, `plan` and `cycle` as numbers that add up.
     pub(super) fn components(&self, items: &LazyFrame, inputs: &Inputs) -> PolarsResult<LazyFrame> {
         let items = items.clone().filter(super::is_used());
         let items = if self.lines.is_some() { coded(items) } else { items };
@@ -52,7 +52,7 @@ impl MrrLedger {
         if self.subscription.is_some() {
             subjects.push("subscription");
         }
-        let mut parts = vec![self.filled(&items, &subjects, &["list", "quantity", "plan", "cycle"], &["reason", "product"])];
+        let mut parts = vec![self.filled(&items, &subjects, &["list", "quantity", "items", "plan", "cycle"], &["reason", "product"])];
         if self.discounts.is_some() {
             parts.push(self.filled(&self.discounted(&items, inputs)?, &subjects, &["discount"], &[]));
         }
@@ -63,7 +63,7 @@ impl MrrLedger {
             if p.policy == PausePolicy::Pause {
                 parts.push(self.filled(&paused, &subjects, &["paused"], &[]));
             }
-            parts.push(self.filled(&gone, &subjects, &["list", "discount", "quantity", "plan", "cycle"], &["product"]));
+            parts.push(self.filled(&gone, &subjects, &["list", "discount", "quantity", "items", "plan", "cycle"], &["product"]));
         }
         if self.usage.is_some() {
             parts.push(self.filled(&self.used(inputs)?, &subjects, &["usage"], &[]));
@@ -76,7 +76,7 @@ impl MrrLedger {
         let mut out = vec!["customer_id", "currency", "starts", "ends", "reason"];
         out.extend(self.amounts());
         if self.lines.is_some() {
-            out.extend(["product", "quantity", "plan", "cycle"]);
+            out.extend(["product", "quantity", "items", "plan", "cycle"]);
         }
         out
     }
@@ -340,7 +340,7 @@ impl MrrLedger {
             numbers.push("discount");
         }
         if self.lines.is_some() {
-            numbers.extend(["quantity", "plan", "cycle"]);
+            numbers.extend(["quantity", "items", "plan", "cycle"]);
         }
         minus.extend(numbers.iter().map(|n| (int(0) - col(*n)).alias(*n)));
         let rows = paid
@@ -403,8 +403,8 @@ fn coded(items: LazyFrame) -> LazyFrame {
         .select([col("plan"), (index() * index() * index()).alias("plan_code")]);
     items
         .join(codes, [col("plan")], [col("plan")], JoinArgs::new(JoinType::Left))
-        .drop(by_name(["plan"], true, false))
-        .rename(["plan_code"], ["plan"], true)
+        .with_column((col("plan_code") * col("items")).alias("plan"))
+        .drop(by_name(["plan_code"], true, false))
 }
 
 impl Subject {

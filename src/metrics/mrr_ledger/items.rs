@@ -65,6 +65,12 @@ impl MrrLedger {
                 Amounts::Snapshots { .. } => None,
             };
             columns.push(quantity.map_or_else(|| int(0), |q| col(q.as_str()).cast(DataType::Int64)).alias("quantity"));
+            // The end of an item is a change as well, which takes its plan and period away.
+            let counts = match &self.amounts {
+                Amounts::Changes { mrr, .. } => when(col(mrr.as_str()).lt(int(0))).then(int(-1)).otherwise(int(1)),
+                _ => int(1),
+            };
+            columns.push(counts.clone().alias("items"));
             // A number for each length of the billing period; only whether it stays the same matters.
             let cycle = match &self.amounts {
                 Amounts::Intervals { interval: Some(_), .. } => {
@@ -72,7 +78,7 @@ impl MrrLedger {
                 }
                 _ => int(1),
             };
-            columns.push(cycle.alias("cycle"));
+            columns.push((cycle * counts).alias("cycle"));
         }
         columns.extend([price.per_month.alias("per_month"), price.months.alias("months")]);
         let horizon = self.horizon();
@@ -158,8 +164,8 @@ impl MrrLedger {
         let (exact, float) = if self.tiers.is_some() {
             let tiered = || col("tiered");
             (
-                when(tiered().is_null()).then(exact).otherwise(tiered()),
-                when(tiered().is_null()).then(float).otherwise(tiered().cast(DataType::Float64)),
+                when(col("has_tiers")).then(tiered()).otherwise(exact),
+                when(col("has_tiers")).then(tiered().cast(DataType::Float64)).otherwise(float),
             )
         } else {
             (exact, float)
@@ -213,7 +219,8 @@ impl MrrLedger {
         }
     }
 
-    /// The source, with the price of all units as `tiered` where the plan has tiers.
+    /// The source, with `has_tiers` where the plan has some, and there the price of all units as `tiered`:
+    /// NULL beyond the last tier, and where a mode is none.
     pub(super) fn priced(&self, inputs: &Inputs) -> PolarsResult<LazyFrame> {
         let rows = inputs.get(&self.from)?;
         let rows = if self.tiers.is_some() { rows.cache() } else { rows };
@@ -227,6 +234,7 @@ impl MrrLedger {
             col(tiers.unit_amount.as_str()).alias("unit_amount"),
             tiers.flat_amount.as_ref().map_or_else(|| int(0), |f| col(f.as_str()).fill_null(int(0))).alias("flat_amount"),
             col(tiers.mode.as_str()).eq(lit("graduated")).alias("graduated"),
+            col(tiers.mode.as_str()).eq(lit("volume")).alias("volume"),
         ]);
         let key = cols(&["tier_plan", "tier_currency"]);
         let sorted = own.sort(["tier_plan", "tier_currency", "up_to"], SortMultipleOptions::default());
@@ -250,11 +258,20 @@ impl MrrLedger {
             .when(all_units)
             .then(col("units") * col("unit_amount") + col("flat_amount"))
             .otherwise(int(0));
+        let is_mode = col("graduated").or(col("volume")).fill_null(lit(false));
+        let has_price = col("units").lt_eq(col("last")).and(col("units").gt_eq(int(0))).and(col("modes"));
         let totals = wanted
             .join(tiered, key.clone(), key, JoinArgs::new(JoinType::Inner))
             .with_column(when(reached).then(of_tier).otherwise(int(0)).alias("tiered"))
             .group_by(cols(&["tier_plan", "tier_currency", "units"]))
-            .agg([col("tiered").sum()]);
+            .agg([col("tiered").sum(), col("up_to").max().alias("last"), is_mode.all(false).alias("modes")])
+            .select([
+                col("tier_plan"),
+                col("tier_currency"),
+                col("units"),
+                when(has_price).then(col("tiered")).otherwise(lit(NULL)).alias("tiered"),
+                lit(true).alias("has_tiers"),
+            ]);
         Ok(rows.join(
             totals,
             [col(tiers.item_plan.as_str()), self.currency.clone(), col(quantity.as_str()).cast(DataType::Int64)],
