@@ -34,6 +34,7 @@ metrics! {
     churn,
     cohort_retention,
     committed_mrr,
+    expansion,
     ltv,
     mrr_ledger,
     mrr_movements,

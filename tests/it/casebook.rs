@@ -36,7 +36,10 @@ macro_rules! pages {
     };
 }
 
-pages! { churn, cohort_retention, committed_mrr, ltv, mrr_ledger, mrr_movements, nps, renewals, revenue_retention, sql }
+pages! {
+    churn, cohort_retention, committed_mrr, expansion, ltv, mrr_ledger, mrr_movements, nps, renewals, revenue_retention,
+    sql
+}
 
 fn cases_hold(metric: &str) {
     let page = Page::of(tenure::metrics::find(metric).unwrap());

@@ -68,3 +68,38 @@ fn renewals() {
         ]
     );
 }
+
+#[test]
+fn expansion() {
+    let titles = |product: &str, rest: &str| {
+        let items = "  items:\n    path: items.parquet\n    columns:\n      customer: {type: string}\n      product: {type: string}\n      starts: {type: date}\n      price: {type: money, unit: major}\n";
+        let ledger = format!(
+            "tables:\n  ledger: {{type: mrr_ledger, from: items, customer: customer, start: starts, amount: {{price: price}}{product}}}\n"
+        );
+        let table = "  expansion:\n    type: expansion\n    from: ledger\n";
+        let yaml = format!("{DEALS}{items}{ledger}{table}{rest}");
+        refused(&yaml, &[("deals", DEAL_COLUMNS), ("items", "customer product starts price")])
+    };
+    let proposals = "    proposals: {from: deals, type: kind, created: due, closed: closed, won: won";
+    let sound = format!("{proposals}, upsell: [more]}}\n");
+    assert_eq!(titles(", product: product", &sound), Vec::<String>::new());
+    assert_eq!(titles("", &sound), ["`expansion` needs a ledger that takes changes apart, and `ledger` does not"]);
+    assert_eq!(
+        titles(", product: product", &format!("    upsell: [plan, plan]\n{proposals}}}\n")),
+        ["the part `plan` is given twice", "`proposals` names no type"]
+    );
+    assert_eq!(
+        titles(
+            ", product: product",
+            &format!(
+                "    upsell: []\n{proposals}, upsell: [more], cross_sell: [more], by: {{segment: kind}}, is_closed: kind}}\n"
+            )
+        ),
+        [
+            "`upsell` is empty",
+            "the type `more` is both upsell and cross-sell",
+            "`segment` is not in `by` of this table",
+            "column `kind` of source `deals` is declared as string, expected bool",
+        ]
+    );
+}
