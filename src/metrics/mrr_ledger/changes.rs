@@ -191,6 +191,13 @@ impl MrrLedger {
         out.extend(self.part_columns().iter().map(|p| col(p.as_str())));
         Ok(rows
             .with_columns([stays.alias("stays"), seats.alias("seats_delta")])
+            // What rounding alone leaves over is no change of price.
+            .with_column(
+                when(new_plan().not().and(new_cycle().not()).and(col("seats_delta").neq(int(0))).and(is_rounding(&rest(), self.scale)))
+                    .then(col("list"))
+                    .otherwise(col("seats_delta"))
+                    .alias("seats_delta"),
+            )
             .with_columns([
                 on_line(new_plan(), rest()).alias("plan_delta"),
                 on_line(new_plan().not().and(new_cycle()), rest()).alias("interval_delta"),
@@ -257,4 +264,16 @@ impl MrrLedger {
         }
         rows.join(self.reasons(book), [col("key")], [col("key")], in_order())
     }
+}
+
+/// Whether what seats leave of a change can come from rounding: less than 10^-4 of a minor unit, at the
+/// largest such unit of the scale, per old amount rounded and per multiple of the units it is stretched to.
+fn is_rounding(rest: &Expr, scale: u8) -> Expr {
+    let unit = 10f64.powi(i32::from(scale.saturating_sub(4)));
+    // As floats, which cannot wrap; a bound needs no last digit.
+    let float = |e: Expr| e.cast(DataType::Float64);
+    let before = || float(col("quantity_after") - col("quantity"));
+    // `seats` stretches the rounding of the old amount by more / before, and is rounded itself.
+    let most = (before() * lit(2.0) + float(col("quantity").abs())) * lit(unit);
+    (float(rest.clone().abs()) * before()).lt_eq(most)
 }
