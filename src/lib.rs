@@ -10,6 +10,7 @@ pub mod metrics;
 pub mod money;
 pub mod plan;
 pub mod publish;
+pub mod reconcile;
 pub mod report;
 pub mod sample;
 pub mod schema;

@@ -8,6 +8,8 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 
 use super::when;
+use crate::reconcile::Kind;
+use crate::reconcile::layout::Role;
 
 /// Which pipeline, and what the command line adds to it.
 #[derive(Debug, Clone, Args)]
@@ -230,6 +232,115 @@ pub(super) enum PlanFormat {
     #[default]
     Text,
     /// One JSON document
+    Json,
+}
+
+/// `tenure reconcile`
+#[derive(Debug, Clone, Args)]
+pub(super) struct ReconcileArgs {
+    /// The pipeline file
+    #[arg(value_name = "PIPELINE")]
+    pub(super) pipeline: PathBuf,
+
+    /// The export of the other system, CSV or Parquet
+    ///
+    /// A row per customer and month or day with its recurring revenue, a column per month, or a row
+    /// per movement. Columns with usual names are found; name others with `--columns`.
+    #[arg(long, value_name = "FILE")]
+    pub(super) against: PathBuf,
+
+    /// The ledger to compare, or a table made from it; not needed where there is one ledger
+    #[arg(long, value_name = "NAME", help_heading = "Comparison")]
+    pub(super) table: Option<String>,
+
+    /// Day at whose end balances are compared, or last day of movements
+    ///
+    /// If not given, the end of the last month that both sides know as a whole.
+    #[arg(long, value_name = "DATE", value_parser = when::as_of, help_heading = "Comparison")]
+    pub(super) at: Option<Date>,
+
+    /// First day of movements
+    #[arg(long, value_name = "DATE", value_parser = when::as_of, help_heading = "Comparison")]
+    pub(super) since: Option<Date>,
+
+    /// What is compared; movements where the export has them
+    #[arg(long, value_name = "WHAT", value_enum, help_heading = "Comparison")]
+    pub(super) compare: Option<Comparison>,
+
+    /// What columns of the export hold: customer, date, mrr, change, type, currency
+    #[arg(long, value_name = "ROLE=COLUMN", value_parser = super::reconcile::column, value_delimiter = ',', help_heading = "The export")]
+    pub(super) columns: Vec<(Role, String)>,
+
+    /// Unit of its amounts; major unless the form of the export is known to have cents
+    #[arg(long, value_name = "UNIT", value_enum, help_heading = "The export")]
+    pub(super) unit: Option<AmountUnit>,
+
+    /// Currency of amounts without one; the pipeline's if not given
+    #[arg(long, value_name = "CODE", help_heading = "The export")]
+    pub(super) currency: Option<String>,
+
+    /// Decimals that the other system rounds to; those that it writes if not given
+    #[arg(long, value_name = "N", help_heading = "The export")]
+    pub(super) decimals: Option<u8>,
+
+    /// What its kinds of movements are, such as upsell=expansion; `ignore` leaves rows out
+    #[arg(long, value_name = "THEIRS=OURS", value_parser = super::reconcile::kind, value_delimiter = ',', help_heading = "The export")]
+    pub(super) kinds: Vec<(String, Option<Kind>)>,
+
+    /// Last civil day of the ledger, such as 2026-06-30
+    #[arg(long, value_name = "DATE", value_parser = when::as_of, conflicts_with = "cutoff", help_heading = "The pipeline")]
+    pub(super) as_of: Option<Date>,
+
+    /// Instant up to which exports are complete; the ledger covers the last full day before it
+    #[arg(long, value_name = "INSTANT", value_parser = when::cutoff, help_heading = "The pipeline")]
+    pub(super) cutoff: Option<Timestamp>,
+
+    /// Value of a parameter the file declares; also `TENURE_PARAM_NAME`
+    #[arg(long = "param", value_name = "NAME=VALUE", value_parser = pair, help_heading = "The pipeline")]
+    pub(super) params: Vec<(String, String)>,
+
+    /// Environment of the file to use
+    #[arg(long, value_name = "NAME", help_heading = "The pipeline")]
+    pub(super) env: Option<String>,
+
+    /// How many customers are listed per reason
+    #[arg(long, value_name = "N", default_value_t = 5, help_heading = "Output")]
+    pub(super) top: usize,
+
+    /// How the comparison is written
+    #[arg(long, value_name = "FORMAT", value_enum, default_value_t, help_heading = "Output")]
+    pub(super) format: ReconcileFormat,
+
+    /// File that receives every difference with its reason: CSV, or Parquet where the name ends so
+    #[arg(long, value_name = "FILE", help_heading = "Output")]
+    pub(super) out: Option<PathBuf>,
+}
+
+/// What is compared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum Comparison {
+    /// Recurring revenue per customer on a day
+    Balances,
+    /// Movements per customer, month and kind
+    Movements,
+}
+
+/// Unit of amounts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum AmountUnit {
+    /// Cents, yen
+    Minor,
+    /// Dollars, yen
+    Major,
+}
+
+/// How a comparison is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub(super) enum ReconcileFormat {
+    /// For people
+    #[default]
+    Text,
+    /// One JSON document; amounts are exact texts
     Json,
 }
 

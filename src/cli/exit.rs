@@ -29,6 +29,8 @@ pub enum Exit {
     Locked = 7,
     /// Memory or disk are used up.
     Budget = 8,
+    /// A comparison found what it cannot explain.
+    Differences = 10,
     /// A bug.
     Internal = 70,
     /// `--timeout` was reached.
@@ -59,7 +61,7 @@ pub(super) const TABLE: &[(&str, &str, &str)] = &[
     ("7", "another run holds the lock", "yes"),
     ("8", "memory, disk or quota exceeded", "with more resources"),
     ("9", "reserved: fenced, a newer version was published meanwhile", "no"),
-    ("10", "reserved: differences found", ""),
+    ("10", "differences that no option explains (`tenure reconcile`)", "no"),
     ("70", "internal error (a bug); the message names the run", "no"),
     ("99", "reserved: nothing to do", ""),
     ("124", "stopped by --timeout", "yes"),
@@ -190,8 +192,8 @@ mod tests {
     #[test]
     fn every_code_is_in_the_table() {
         use Exit::{
-            Budget, Contract, Failed, Internal, Interrupted, Locked, Plan, Source, Success, Terminated, Timeout,
-            Transient, Usage,
+            Budget, Contract, Differences, Failed, Internal, Interrupted, Locked, Plan, Source, Success, Terminated,
+            Timeout, Transient, Usage,
         };
         let all = [
             Success,
@@ -203,6 +205,7 @@ mod tests {
             Transient,
             Locked,
             Budget,
+            Differences,
             Internal,
             Timeout,
             Interrupted,

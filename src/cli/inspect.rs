@@ -14,10 +14,10 @@ use parquet::errors::ParquetError;
 use parquet::file::metadata::{ColumnChunkMetaData, ParquetMetaData};
 
 use super::args::InspectArgs;
-use super::show::Cells;
 use super::voice::Voice;
 use super::{Exit, Io};
 use crate::report::Trouble;
+use crate::report::cell::Cells;
 use crate::report::format::{aligned, bytes, count, counted};
 use crate::sources::{FileInfo, SourceRequest, describe, guarded};
 

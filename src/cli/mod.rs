@@ -13,6 +13,7 @@ mod metrics;
 mod plan;
 mod prepare;
 mod process;
+mod reconcile;
 mod run;
 mod sample;
 mod schema;
@@ -71,6 +72,12 @@ enum Verb {
     Plan(args::PlanArgs),
     /// Run the tests of a pipeline file: rows given there, rows expected there; needs no exports
     Test(args::TestArgs),
+    /// Compare the ledger with the export of another system, and explain what differs
+    ///
+    /// The ledger is computed again with another value of one option after the other, and a customer's
+    /// difference is put down to the option under which both sides agree; pairs of options come next.
+    /// Exit code 0 when everything agrees or is explained, 10 when something is not.
+    Reconcile(Box<args::ReconcileArgs>),
     /// List the table types, or print the page of one
     Metrics {
         /// A type, such as `mrr_movements`
@@ -154,6 +161,7 @@ fn dispatch(args: Vec<OsString>, io: &mut Io<'_>) -> io::Result<Exit> {
         Verb::Check(args) => check::run(&args, io),
         Verb::Plan(args) => plan::run(&args, io),
         Verb::Test(args) => test::run(&args, io),
+        Verb::Reconcile(args) => reconcile::run(&args, io),
         Verb::Metrics { name } => metrics::run(name.as_deref(), io),
         Verb::Schema => schema::run(io),
         Verb::Init { dir } => init::run(&dir, io),

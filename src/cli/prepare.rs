@@ -13,7 +13,7 @@ use super::world::{World, lexical};
 use crate::diag::{Diagnostics, nearest};
 use crate::plan::{Request, RunPlan, resolve};
 use crate::report::Trouble;
-use crate::sources::{SourceRequest, describe};
+use crate::sources::{Catalog, Problems, SourceRequest, describe};
 use crate::spec::file::{self, Overrides, PipelineFile};
 use crate::spec::{params, tree};
 
@@ -165,9 +165,44 @@ fn neighbours(path: &Path) -> Option<String> {
     }
 }
 
+/// A file, what its sources hold, and what the command line asks.
+pub(super) struct Looked {
+    pub(super) file: PipelineFile,
+    pub(super) catalog: Catalog,
+    pub(super) request: Request,
+    problems: Problems,
+    diags: Diagnostics,
+}
+
+impl Looked {
+    /// Resolves the file.
+    pub(super) fn resolve(&mut self) -> Result<RunPlan, Box<Refused>> {
+        let plan = resolve(&self.file, &self.catalog, &self.request, &mut self.diags);
+        match plan {
+            Some(plan) if self.problems.is_empty() && !self.diags.has_errors() => Ok(plan),
+            _ => {
+                let diags = std::mem::replace(&mut self.diags, Diagnostics::without_file());
+                Err(Box::new(refused(diags, Some(&self.problems))))
+            }
+        }
+    }
+
+    /// What was noticed.
+    pub(super) fn warnings(&self) -> &Diagnostics {
+        &self.diags
+    }
+}
+
 impl Read {
     /// Reads the footers of all sources and resolves the file against them.
-    pub(super) fn prepare(mut self, args: &PipelineArgs, threads: Option<u32>) -> Result<Prepared, Box<Refused>> {
+    pub(super) fn prepare(self, args: &PipelineArgs, threads: Option<u32>) -> Result<Prepared, Box<Refused>> {
+        let mut looked = self.look(args, threads)?;
+        let plan = looked.resolve()?;
+        Ok(Prepared { plan, warnings: looked.diags })
+    }
+
+    /// Reads the footers of all sources.
+    pub(super) fn look(self, args: &PipelineArgs, threads: Option<u32>) -> Result<Looked, Box<Refused>> {
         let as_of = match (args.as_of, args.cutoff) {
             (Some(date), _) => Some(date),
             (None, Some(instant)) => match last_complete_day(instant, self.file.header.timezone.time_zone()) {
@@ -201,13 +236,13 @@ impl Read {
             root: args.root.as_ref().map(|root| lexical(&self.base.join(root))),
             base: self.base,
         };
-        let plan = resolve(&self.file, &described.catalog, &request, &mut self.diags);
-        match plan {
-            Some(plan) if described.problems.is_empty() && !self.diags.has_errors() => {
-                Ok(Prepared { plan, warnings: self.diags })
-            }
-            _ => Err(Box::new(refused(self.diags, Some(&described.problems)))),
-        }
+        Ok(Looked {
+            file: self.file,
+            catalog: described.catalog,
+            request,
+            problems: described.problems,
+            diags: self.diags,
+        })
     }
 
     /// Threads that the environment of the file asks for.

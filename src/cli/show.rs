@@ -1,7 +1,5 @@
 //! `tenure show`
 
-mod cell;
-
 use std::fs::File;
 use std::io;
 
@@ -10,13 +8,12 @@ use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use serde_json::Value;
 
-pub(super) use cell::Cells;
-
 use super::args::{ShowArgs, ShowFormat};
 use super::voice::Voice;
 use super::{Exit, Io};
 use crate::diag::nearest;
 use crate::report::Trouble;
+use crate::report::cell::Cells;
 use crate::report::format::{aligned, count};
 use crate::sources::{SourceRequest, describe, guarded};
 
@@ -143,7 +140,7 @@ fn csv(table: &Table, io: &mut Io<'_>) -> io::Result<()> {
 }
 
 /// A field of RFC 4180; an empty text is told apart from NULL.
-fn quoted(text: &str) -> String {
+pub(super) fn quoted(text: &str) -> String {
     if text.is_empty() || text.contains([',', '"', '\n', '\r']) {
         format!("\"{}\"", text.replace('"', "\"\""))
     } else {

@@ -38,7 +38,7 @@ fn help_lists_the_exit_codes() {
        7  yes                  another run holds the lock
        8  with more resources  memory, disk or quota exceeded
        9  no                   reserved: fenced, a newer version was published meanwhile
-      10                       reserved: differences found
+      10  no                   differences that no option explains (`tenure reconcile`)
       70  no                   internal error (a bug); the message names the run
       99                       reserved: nothing to do
      124  yes                  stopped by --timeout

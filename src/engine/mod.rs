@@ -4,6 +4,7 @@
 //! Polars in this process.
 
 mod before;
+pub mod books;
 mod checked;
 pub mod local;
 pub mod lower;

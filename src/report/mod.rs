@@ -3,6 +3,7 @@
 //! All of them are made from one [`RunReport`], so they never disagree. Nothing here asks the
 //! clock or writes to a terminal.
 
+pub(crate) mod cell;
 pub mod format;
 mod history;
 mod line;

@@ -16,6 +16,7 @@ mod damage;
 mod laws;
 mod nightly;
 mod process;
+mod reconcile;
 mod refusals;
 mod sql;
 mod support;
