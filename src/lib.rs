@@ -4,6 +4,7 @@ pub mod cases;
 pub mod checks;
 pub mod cli;
 pub mod diag;
+pub mod dialect;
 pub mod engine;
 pub mod expr;
 pub mod metrics;

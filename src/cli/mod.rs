@@ -5,6 +5,7 @@
 
 mod args;
 mod check;
+mod dialects;
 mod exit;
 mod help;
 mod init;
@@ -81,6 +82,11 @@ enum Verb {
     /// List the table types, or print the page of one
     Metrics {
         /// A type, such as `mrr_movements`
+        name: Option<String>,
+    },
+    /// Print how vendors count: the presets of `dialect:`, with the source of every option
+    Dialects {
+        /// A dialect, such as `stripe`
         name: Option<String>,
     },
     /// Print the JSON Schema of the pipeline file, for editors
@@ -163,6 +169,7 @@ fn dispatch(args: Vec<OsString>, io: &mut Io<'_>) -> io::Result<Exit> {
         Verb::Test(args) => test::run(&args, io),
         Verb::Reconcile(args) => reconcile::run(&args, io),
         Verb::Metrics { name } => metrics::run(name.as_deref(), io),
+        Verb::Dialects { name } => dialects::run(name.as_deref(), io),
         Verb::Schema => schema::run(io),
         Verb::Init { dir } => init::run(&dir, io),
         Verb::Inspect(args) => inspect::run(&args, io),

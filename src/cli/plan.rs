@@ -217,6 +217,10 @@ fn of_table(out: &mut String, table: &TablePlan) {
     let _ = writeln!(out, "  {}: {}{helper}", table.name, table.ty);
     let reads = table.inputs.iter().chain(table.reads.keys()).cloned().collect::<Vec<_>>();
     line(out, "reads", &reads.join(", "));
+    if let Some(preset) = &table.preset {
+        let set: Vec<String> = preset.set.iter().map(|(key, value)| format!("{key}: {value}")).collect();
+        line(out, "dialect", &format!("{} sets {}", preset.dialect.name(), set.join(", ")));
+    }
     line(out, "grain", &table.schema.grain.join(", "));
     let columns: Vec<String> = table.schema.columns.iter().map(|c| format!("{} {}", c.name, c.ty)).collect();
     line(out, "columns", &columns.join(", "));
@@ -277,6 +281,11 @@ fn document(plan: &RunPlan, explained: &[(&TablePlan, String)]) -> Value {
             "grain": table.schema.grain,
             "columns": table.schema.columns,
             "definition": table.definition,
+            "dialect": table.preset.as_ref().map(|preset| {
+                let set: serde_json::Map<String, Value> =
+                    preset.set.iter().map(|(key, value)| ((*key).to_owned(), json!(value))).collect();
+                json!({"name": preset.dialect.name(), "sets": set})
+            }),
         });
         if let (Some(map), Some(query)) = (out.as_object_mut(), query) {
             map.insert("query".to_owned(), json!(query));

@@ -17,7 +17,7 @@ use crate::plan::RunPlan;
 use crate::reconcile::explain::{Bridge, explain};
 use crate::reconcile::export::{Export, Reading, Theirs};
 use crate::reconcile::layout::{Layout, Role, Unit};
-use crate::reconcile::options::{Alternative, alternatives};
+use crate::reconcile::options::{Alternative, alternatives, presets};
 use crate::reconcile::variants::{Variants, ledger_of};
 use crate::reconcile::{Book, Fault, Kind, Window, grid};
 use crate::report::{Trouble, of_error, of_outcome};
@@ -142,8 +142,7 @@ fn side_by_side(args: &ReconcileArgs, looked: prepare::Looked, plan: &RunPlan) -
     let base = variants.plan(&[]).ok_or_else(internal)?;
     let ledger = base.tables.first().ok_or_else(internal)?;
     let options = alternatives(variants.body());
-    let presets: Vec<Alternative> = Vec::new();
-    let presets: Vec<Alternative> = presets.iter().filter_map(|preset| variants.possible(preset)).collect();
+    let presets: Vec<Alternative> = presets().iter().filter_map(|preset| variants.possible(preset)).collect();
     let others: Vec<_> = options.iter().chain(&presets).filter_map(|option| variants.with(&option.edits)).collect();
     let books = Books::load(&base, others.iter().chain([ledger]))?.map_err(Stopped::Rejected)?;
     let mut ours = books.book(ledger, window, None)?;

@@ -175,6 +175,12 @@ impl Diagnostics {
         self.list.iter().any(|d| d.severity == Severity::Error)
     }
 
+    /// How many errors there are.
+    #[must_use]
+    pub fn errors(&self) -> usize {
+        self.list.iter().filter(|d| d.severity == Severity::Error).count()
+    }
+
     /// Whether there is no message at all.
     #[must_use]
     pub fn is_empty(&self) -> bool {

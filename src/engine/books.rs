@@ -82,7 +82,14 @@ impl Books {
     }
 
     fn query(&self, table: &TablePlan, window: Window, only: Option<&BTreeSet<&str>>) -> PolarsResult<Book> {
-        let mut rows = table.metric.query(&self.inputs)?.with_column(col("customer_id").cast(DataType::String));
+        // Each step is computed once: a plan that contains them all takes longer to make than to run.
+        let mut inputs = self.inputs.clone();
+        for name in table.metric.steps() {
+            let step = table.metric.step(name, &inputs)?;
+            let frame = collect_all(&[step])?.pop().unwrap_or_default();
+            inputs.put_step(name, frame.lazy());
+        }
+        let mut rows = table.metric.query(&inputs)?.with_column(col("customer_id").cast(DataType::String));
         if let Some(only) = only {
             let ids = Column::new("customer_id".into(), only.iter().copied().collect::<Vec<&str>>());
             let ids = DataFrame::new_infer_height(vec![ids])?.lazy();

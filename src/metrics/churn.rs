@@ -7,7 +7,7 @@ use serde::Deserialize;
 
 use crate::expr::bridge::{amount, bridge, count, kind_of_step};
 use crate::expr::calendar::Grain;
-use crate::expr::dims::{cols_of, int, sort_on};
+use crate::expr::dims::{cols_of, int, sort_on, with_total};
 use crate::expr::ratio::{annualised, ratio, reason, wilson};
 use crate::expr::steps::ValueAt;
 use crate::metrics::view::LedgerView;
@@ -37,6 +37,34 @@ pub struct Spec {
     /// Whether reactivations reduce net revenue churn.
     #[serde(default)]
     pub reactivation_in_net: bool,
+    /// What logo churn is a share of.
+    #[serde(default)]
+    pub logo_base: LogoBase,
+    /// What becomes of customers that come and go within one period.
+    #[serde(default)]
+    pub same_period: SamePeriod,
+}
+
+/// What logo churn is a share of.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum LogoBase {
+    /// The customers of the opening.
+    #[default]
+    Opening,
+    /// These and the new ones of the period, as Stripe has it.
+    OpeningAndNew,
+}
+
+/// What becomes of customers that come and go within one period.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum SamePeriod {
+    /// They are in the ledger and in no rate.
+    #[default]
+    ExcludeFromRate,
+    /// They count as churned, and with `opening_and_new` as new.
+    Both,
 }
 
 /// Reasons of churn in two levels.
@@ -53,6 +81,8 @@ pub struct Churn {
     /// Value in the data, kind, reason.
     reasons: Option<Vec<(String, String, String)>>,
     reactivation_in_net: bool,
+    logo_base: LogoBase,
+    same_period: SamePeriod,
 }
 
 /// Checks the table as written.
@@ -87,7 +117,21 @@ pub fn resolve(cx: &mut Resolver<'_>) -> Option<Box<dyn Metric>> {
             Some(flat)
         }
     };
-    Some(Box::new(Churn { view, reasons, reactivation_in_net: spec.reactivation_in_net }))
+    if spec.same_period == SamePeriod::Both {
+        if spec.reasons.is_some() {
+            cx.error("same_period", "`same_period: both` cannot be broken down by reason", "remove `reasons`, or make two tables");
+        }
+        if spec.value_at == ValueAt::PeriodStart {
+            cx.error("same_period", "`same_period: both` has no effect with `value_at: period_start`", "remove one: a period then begins and ends at one instant");
+        }
+    }
+    Some(Box::new(Churn {
+        view,
+        reasons,
+        reactivation_in_net: spec.reactivation_in_net,
+        logo_base: spec.logo_base,
+        same_period: spec.same_period,
+    }))
 }
 
 /// Kind and reason of a churn without a value, and of one whose value is not mapped.
@@ -135,22 +179,67 @@ impl Churn {
             .with_column(lit("reason").alias("breakdown"))
     }
 
+    /// Whether logo churn is more than the closed group of the opening.
+    fn is_open(&self) -> bool {
+        self.logo_base != LogoBase::Opening || self.same_period != SamePeriod::ExcludeFromRate
+    }
+
+    /// Adds `visitors`: customers that pay neither at the start nor at the end of a period, and did in between.
+    fn with_visitors(&self, inputs: &Inputs, rows: LazyFrame) -> PolarsResult<LazyFrame> {
+        if self.same_period == SamePeriod::ExcludeFromRate {
+            return Ok(rows.with_column(int(0).alias("visitors")));
+        }
+        let by = self.view.by();
+        let transfer = col("kind").eq(lit("transfer_in")).or(col("kind").eq(lit("transfer_out")));
+        let in_order = || [col("effective_on"), col("sequence")];
+        let at = |name: &str| col(name).sort_by(in_order(), SortMultipleOptions::default());
+        let mut of_visit = vec![at("mrr_before").first().alias("before"), at("mrr_after").last().alias("after")];
+        of_visit.extend(by.iter().map(|d| at(d).first().alias(d.as_str())));
+        let mut group = cols_of(&["currency", "period"]);
+        group.extend(cols_of(by));
+        let parts = self
+            .view
+            .ledger(inputs)?
+            .filter(transfer.not())
+            .with_column(self.view.periods().index(col("effective_on")).alias("period"))
+            .group_by(cols_of(&["customer_id", "currency", "period"]))
+            .agg(of_visit)
+            .filter(col("before").eq(int(0)).and(col("after").eq(int(0))))
+            .group_by(group)
+            .agg([len().cast(DataType::Int64).alias("visitors")]);
+        let visitors = with_total(&parts, &["currency", "period"], by, &["visitors"])?;
+        let mut key = cols_of(&["currency", "period", "is_total"]);
+        key.extend(cols_of(by));
+        // The grand total has no value of the dimensions.
+        let args = JoinArgs { nulls_equal: true, ..JoinArgs::new(JoinType::Left) };
+        Ok(rows.join(visitors, key.clone(), key, args).with_column(col("visitors").fill_null(int(0))))
+    }
+
     fn rates(&self, rows: LazyFrame) -> LazyFrame {
         let opening = || col("opening_customers");
+        let base = || match self.logo_base {
+            LogoBase::Opening => opening(),
+            LogoBase::OpeningAndNew => opening() + col(count("new")) + col("visitors"),
+        };
         let lost = || int(0) - col(amount("churned"));
         let gross = || lost() - col(amount("contraction"));
         let net = || {
             let net = gross() - col(amount("expansion"));
             if self.reactivation_in_net { net - col(amount("reactivation")) } else { net }
         };
-        let churned = col(count("churned"));
-        let (low, high) = wilson(&churned, &opening());
+        let churned = col(count("churned")) + col("visitors");
+        let (low, high) = wilson(&churned, &base());
+        // A share above 1 has no interval: visitors need not be in the base.
+        let bounded = |bound: Expr| when((col(count("churned")) + col("visitors")).gt(base())).then(lit(NULL)).otherwise(bound);
         let by_reason = || col("breakdown").eq(lit("reason"));
         rows.with_columns([
-            ratio(churned.clone(), opening()).alias("logo_churn_rate"),
-            when(by_reason()).then(lit(NULL)).otherwise(ratio(opening() - churned, opening())).alias("logo_retention_rate"),
-            low.alias("logo_churn_ci_low"),
-            high.alias("logo_churn_ci_high"),
+            base().alias("logo_base_customers"),
+            col(count("new")).alias("new_customers"),
+            col("visitors").alias("same_period_customers"),
+            ratio(churned.clone(), base()).alias("logo_churn_rate"),
+            when(by_reason()).then(lit(NULL)).otherwise(ratio(base() - churned, base())).alias("logo_retention_rate"),
+            bounded(low).alias("logo_churn_ci_low"),
+            bounded(high).alias("logo_churn_ci_high"),
             ratio(lost(), col("opening_mrr")).alias("churned_revenue_rate"),
             gross().alias("gross_churn_mrr"),
             ratio(gross(), col("opening_mrr")).alias("gross_revenue_churn_rate"),
@@ -178,9 +267,16 @@ impl Metric for Churn {
                 .nullable("churn_reason", Text, "", "second level of the reason; `unmapped` and `not_given` are always kept apart")
                 .nullable("share_of_churned", Float, "rate", "share of the churned customers that gave this reason");
         }
-        schema
+        schema = schema
             .column("opening_customers", Int, "customers", "n: paying customers at the start; denominator of the logo rates")
-            .column("churned_customers", Int, "customers", "of these, the ones that do not pay at the end; numerator of logo churn")
+            .column("churned_customers", Int, "customers", "of these, the ones that do not pay at the end; numerator of logo churn");
+        if self.is_open() {
+            schema = schema
+                .column("new_customers", Int, "customers", "customers that pay for the first time, and still do at the end")
+                .column("same_period_customers", Int, "customers", "customers that came and went within the period; part of the numerator")
+                .column("logo_base_customers", Int, "customers", "denominator of the logo rates in place of the opening");
+        }
+        schema
             .nullable("logo_churn_rate", Float, "rate", "churned over opening customers")
             .nullable("logo_churn_ci_low", Float, "rate", "lower end of the 95 % Wilson interval")
             .nullable("logo_churn_ci_high", Float, "rate", "upper end of the 95 % Wilson interval")
@@ -222,6 +318,7 @@ impl Metric for Churn {
                 concat([rows.select(schema.clone()), reasons.select(schema)], UnionArgs::default())?
             }
         };
+        let rows = self.with_visitors(inputs, rows)?;
         let rows = self.rates(rows).with_columns([
             self.view.periods().start(col("period")).alias("period_start"),
             col("period").lt_eq(lit(self.view.last_complete())).alias("is_complete"),
@@ -269,7 +366,7 @@ impl Churn {
         out.extend(
             ["is_total", "breakdown", "reason_kind", "churn_reason", "share_of_churned", "opening_mrr", "opening_customers"].map(str::to_owned),
         );
-        out.extend([amount("churned"), amount("contraction"), amount("expansion"), amount("reactivation"), count("churned")]);
+        out.extend([amount("churned"), amount("contraction"), amount("expansion"), amount("reactivation"), count("churned"), count("new")]);
         out
     }
 }

@@ -1,6 +1,7 @@
 //! From the file as written to a plan in which nothing is left open. Pure: no I/O, every mistake reported at once.
 
 mod graph;
+mod preset;
 pub mod resolver;
 pub mod select;
 pub mod source;
@@ -16,9 +17,10 @@ use crate::expr::calendar::Calendar;
 use crate::metrics::{self, LedgerShape, Metric};
 use crate::schema::TableSchema;
 use crate::sources::{Catalog, SourcePlan, end_of_day};
-use crate::spec::file::{PipelineFile, TableNode};
+use crate::spec::file::PipelineFile;
 use crate::spec::tree::{Kind, Node};
 use crate::spec::types::Name;
+pub use preset::Preset;
 use resolver::{Context, Resolver};
 
 /// Everything a run will do.
@@ -61,6 +63,8 @@ pub struct TablePlan {
     pub inputs: Vec<String>,
     /// What the table is for.
     pub description: Option<String>,
+    /// What the table's dialect set in it.
+    pub preset: Option<Preset>,
     /// Words to select it by.
     pub tags: Vec<String>,
     /// False for a table that is only computed because a selected one reads it.
@@ -189,21 +193,42 @@ fn tables(file: &PipelineFile, context: &Context, diags: &mut Diagnostics) -> Op
             sound = false;
             continue;
         };
-        let mut cx = Resolver {
-            table: &table.name,
-            body: &table.body,
-            key_span: table.key_span,
-            context,
-            sources: &file.sources,
-            ledgers: &ledgers,
-            outputs: &outputs,
-            tables: &names,
-            diags: &mut *diags,
-            reads: IndexMap::new(),
-            inputs: Vec::new(),
+        let attempt = |body: &Node, diags: &mut Diagnostics| {
+            let mut cx = Resolver {
+                table: &table.name,
+                body,
+                key_span: table.key_span,
+                context,
+                sources: &file.sources,
+                ledgers: &ledgers,
+                outputs: &outputs,
+                tables: &names,
+                diags,
+                reads: IndexMap::new(),
+                inputs: Vec::new(),
+            };
+            let resolved = (kind.resolve)(&mut cx);
+            (resolved, cx.reads, cx.inputs)
         };
-        let resolved = (kind.resolve)(&mut cx);
-        let (reads, inputs) = (cx.reads, cx.inputs);
+        let (body, preset) = match table.common.dialect.or(file.header.dialect) {
+            None => (table.body.clone(), None),
+            Some(dialect) => {
+                let mut mistakes = |body: &Node| {
+                    // Whether a choice fits is the question; nobody is told of the mistake.
+                    let mut unheard = Diagnostics::without_file();
+                    attempt(body, &mut unheard);
+                    unheard.errors()
+                };
+                let (body, preset) = preset::filled(&table.body, kind.name, dialect, &mut mistakes);
+                (body, Some(preset))
+            }
+        };
+        if let Some(dialect) = table.common.dialect
+            && dialect.for_table(kind.name).next().is_none()
+        {
+            diags.no_effect(table.key_span, "dialect", "tables of this type have no option that a vendor decides");
+        }
+        let (resolved, reads, inputs) = attempt(&body, diags);
         let Some(metric) = resolved else {
             sound = false;
             continue;
@@ -211,7 +236,7 @@ fn tables(file: &PipelineFile, context: &Context, diags: &mut Diagnostics) -> Op
         let ledger = metric.ledger().map(|shape| LedgerShape { reads: reads.clone(), ..shape });
         ledgers.insert(table.name.clone(), ledger);
         outputs.insert(table.name.clone(), metric.output());
-        let definition = definition(table, &inputs, &out);
+        let definition = definition(&table.common.ty, &body, &inputs, &out);
         out.push(TablePlan {
             name: table.name.clone(),
             ty: table.common.ty.clone(),
@@ -220,6 +245,7 @@ fn tables(file: &PipelineFile, context: &Context, diags: &mut Diagnostics) -> Op
             reads,
             inputs,
             description: table.common.description.clone(),
+            preset: preset.filter(|preset| !preset.set.is_empty()),
             tags: table.common.tags.iter().map(Name::to_string).collect(),
             published: true,
             definition,
@@ -229,10 +255,10 @@ fn tables(file: &PipelineFile, context: &Context, diags: &mut Diagnostics) -> Op
 }
 
 /// Hash of what a table is defined by: its keys and values, and the definitions it builds on.
-fn definition(table: &TableNode, inputs: &[String], before: &[TablePlan]) -> String {
+fn definition(ty: &str, body: &Node, inputs: &[String], before: &[TablePlan]) -> String {
     let mut hash = Sha256::new();
-    hash.update(table.common.ty.as_bytes());
-    written(&table.body, &mut hash);
+    hash.update(ty.as_bytes());
+    written(body, &mut hash);
     for input in before.iter().filter(|t| inputs.contains(&t.name)) {
         hash.update(input.definition.as_bytes());
     }

@@ -7,7 +7,7 @@ use super::options::Alternative;
 use super::{Amounts, Book, Kind, Subject};
 
 /// Most pairs of options that are tried.
-const PAIRS: usize = 60;
+const PAIRS: usize = 30;
 
 /// Why a subject differs.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -110,7 +110,8 @@ impl Bridge {
 /// Computes the ledger in another way, of all customers or of some; `None` where it cannot be read so.
 pub type Compute<'a, E> = dyn FnMut(&Alternative, Option<&BTreeSet<&str>>) -> Result<Option<Book>, E> + 'a;
 
-/// Compares two books and explains what differs: by single options, then by pairs of them, then by `presets`.
+/// Compares two books and explains what differs: by single options, then by pairs of
+/// those that were found, then by `presets`, then by pairs of what was found and anything else.
 ///
 /// Of several rules that explain a difference the one counts that explains the most, less what agrees
 /// now and would not under it: thirty days to a month is what several presets have, and the other
@@ -129,17 +130,19 @@ pub fn explain<E>(
     if !search.open.is_empty() {
         let singles = search.attempt(alternatives, true, compute)?;
         search.assign(&singles);
-        // What was found to differ goes first with everything that makes any difference at all.
+        // What was found to differ is likely to do so together: in pairs, or as one vendor has it.
         let (chosen, others): (Vec<&Found<'_>>, Vec<&Found<'_>>) =
             singles.iter().filter(|f| f.moves).partition(|f| search.chosen.contains(&f.rule.rule));
-        let ranked: Vec<&Alternative> = chosen.into_iter().chain(others).map(|f| f.rule).collect();
-        let pairs = ranked.iter().enumerate().flat_map(|(i, a)| ranked[i + 1..].iter().filter_map(|b| a.and(b)));
-        let pairs: Vec<Alternative> = pairs.take(PAIRS).collect();
-        let found = search.attempt(&pairs, false, compute)?;
-        search.assign(&found);
+        let pair = |a: &&Found<'_>, b: &&Found<'_>| a.rule.and(b.rule);
+        let near = chosen.iter().enumerate().flat_map(|(i, a)| chosen[i + 1..].iter().filter_map(|b| pair(a, b)));
+        let far = chosen.iter().flat_map(|a| others.iter().filter_map(|b| pair(a, b)));
+        let near: Vec<Alternative> = near.take(PAIRS).collect();
+        let far: Vec<Alternative> = far.take(PAIRS).collect();
+        for (rules, everyone) in [(near.as_slice(), false), (presets, true), (far.as_slice(), false)] {
+            let found = search.attempt(rules, everyone, compute)?;
+            search.assign(&found);
+        }
     }
-    let found = search.attempt(presets, true, compute)?;
-    search.assign(&found);
     Ok(search.bridge())
 }
 
@@ -326,7 +329,7 @@ mod tests {
     }
 
     fn option(rule: &str) -> Alternative {
-        let edit = super::super::options::Edit { path: rule.to_owned(), value: Some("x".to_owned()) };
+        let edit = crate::spec::edit::Edit { path: rule.to_owned(), value: Some("x".to_owned()) };
         Alternative { rule: rule.to_owned(), edits: vec![edit] }
     }
 
@@ -407,7 +410,7 @@ mod tests {
     }
 
     #[test]
-    fn a_preset_is_tried_last() {
+    fn a_preset_is_tried_after_options() {
         let bridge = compared(&[option("preset")]);
         let e = bridge.differences.iter().find(|d| d.subject.customer == "e").unwrap();
         assert_eq!(e.reason, Reason::Rule("preset".to_owned()));

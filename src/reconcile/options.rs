@@ -1,15 +1,8 @@
 //! Which options of a ledger may differ between two systems, and a ledger with other values of them.
 
-use crate::spec::tree::{Entry, Kind, Node};
-
-/// A change of one key of a table.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Edit {
-    /// The key, parts joined by dots.
-    pub path: String,
-    /// Its value; `None` takes the key out.
-    pub value: Option<String>,
-}
+use crate::dialect::Dialect;
+use crate::spec::edit::Edit;
+use crate::spec::tree::Node;
 
 /// Another way to read the same rows.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,7 +25,7 @@ const OPTIONS: &[(&str, &[&str])] = &[
     ("churn_at", &["service_end", "request", "period_end"]),
     ("past_due.grace", &["0d", "15d", "30d", "45d", "60d", "90d"]),
     ("end_inclusive", &["false", "true"]),
-    ("usage.policy", &["committed", "trailing"]),
+    ("usage.policy", &["exclude", "committed", "trailing"]),
     ("usage.months", &["1", "3", "12"]),
     ("reactivation.within", &["30d", "90d"]),
     ("win_back", &["30d", "60d", "90d"]),
@@ -64,6 +57,19 @@ pub fn alternatives(body: &Node) -> Vec<Alternative> {
     out
 }
 
+/// All options of a ledger as each dialect has them.
+#[must_use]
+pub fn presets() -> Vec<Alternative> {
+    let edits = |dialect: Dialect| {
+        let choices = dialect.for_table("mrr_ledger");
+        choices.map(|c| Edit { path: c.key().to_owned(), value: c.value.map(str::to_owned) }).collect()
+    };
+    Dialect::ALL
+        .into_iter()
+        .map(|dialect| Alternative { rule: format!("dialect: {}", dialect.name()), edits: edits(dialect) })
+        .collect()
+}
+
 impl Alternative {
     /// Both at once; `None` where they change the same key.
     #[must_use]
@@ -81,41 +87,6 @@ impl Alternative {
     }
 }
 
-/// The table with the changes in place.
-#[must_use]
-pub fn edited(body: &Node, edits: &[Edit]) -> Node {
-    let mut out = body.clone();
-    for edit in edits {
-        let steps: Vec<&str> = edit.path.split('.').collect();
-        set(&mut out, &steps, edit.value.as_deref());
-    }
-    out
-}
-
-fn set(node: &mut Node, steps: &[&str], value: Option<&str>) {
-    let Some((step, rest)) = steps.split_first() else { return };
-    let span = node.span;
-    if !matches!(node.kind, Kind::Map(_)) {
-        node.kind = Kind::Map(Vec::new());
-    }
-    let Kind::Map(entries) = &mut node.kind else { return };
-    if rest.is_empty() && value.is_none() {
-        entries.retain(|entry| entry.key != *step);
-        return;
-    }
-    let at = entries.iter().position(|entry| entry.key == *step).unwrap_or_else(|| {
-        let empty = Node { span, kind: Kind::Map(Vec::new()) };
-        entries.push(Entry { key: (*step).to_owned(), key_span: span, value: empty });
-        entries.len() - 1
-    });
-    match value {
-        Some(text) if rest.is_empty() => {
-            entries[at].value.kind = Kind::Scalar { text: text.to_owned(), plain: true };
-        }
-        _ => set(&mut entries[at].value, rest, value),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -128,19 +99,6 @@ mod tests {
 
     fn edit(path: &str, value: Option<&str>) -> Edit {
         Edit { path: path.to_owned(), value: value.map(str::to_owned) }
-    }
-
-    #[test]
-    fn a_table_is_changed_at_its_keys() {
-        let before = body("from: items\ntrial_end: t\npauses: {from: p, as: pause}\n");
-        let after = edited(
-            &before,
-            &[edit("pauses.as", Some("keep")), edit("trial_end", None), edit("reactivation.within", Some("90d"))],
-        );
-        assert_eq!(after.at(&["pauses", "as"]).and_then(Node::text), Some("keep"));
-        assert_eq!(after.at(&["pauses", "from"]).and_then(Node::text), Some("p"));
-        assert_eq!(after.at(&["reactivation", "within"]).and_then(Node::text), Some("90d"));
-        assert!(after.get("trial_end").is_none() && before.get("trial_end").is_some());
     }
 
     #[test]

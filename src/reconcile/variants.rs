@@ -1,10 +1,11 @@
 //! A ledger of a pipeline with other values of its options.
 
 use super::Fault;
-use super::options::{Alternative, Edit, edited};
+use super::options::Alternative;
 use crate::diag::{Diagnostics, nearest};
 use crate::plan::{Request, RunPlan, TablePlan, resolve};
 use crate::sources::Catalog;
+use crate::spec::edit::{Edit, edited};
 use crate::spec::file::{PipelineFile, TableNode};
 use crate::spec::tree::Node;
 
@@ -72,6 +73,7 @@ impl Variants {
         };
         let mut table = file.tables.swap_remove(at);
         table.body = edited(&table.body, &[Edit { path: "dimensions".to_owned(), value: None }]);
+        file.cases.clear();
         file.header.publish.together.clear();
         file.header.publish.retain = None;
         request.select.clear();

@@ -14,7 +14,7 @@ use super::types::{Name, Named};
 use crate::diag::Diagnostics;
 
 /// Keys every table has, whatever its type.
-pub const COMMON_KEYS: [&str; 3] = ["type", "description", "tags"];
+pub const COMMON_KEYS: [&str; 4] = ["type", "description", "dialect", "tags"];
 
 /// Sections that are read on their own.
 const SECTIONS: [&str; 5] = ["params", "environments", "sources", "tables", "tests"];

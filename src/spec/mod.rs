@@ -7,6 +7,7 @@
 pub mod cases;
 pub mod contract;
 pub mod decode;
+pub mod edit;
 pub mod file;
 pub mod params;
 pub mod pipeline;

@@ -8,6 +8,7 @@ use indexmap::IndexMap;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use crate::dialect::Dialect;
 use crate::schema::ColumnType;
 use crate::spec::contract::{CheckSpec, FreshnessSpec, LengthSpec, RowCountSpec, RuleSpec};
 use crate::spec::types::{CurrencyCode, Date, Duration, Name, PathTemplate, Percent, RegexText, ZoneName};
@@ -31,6 +32,9 @@ pub struct Header {
     /// Reporting currency, ISO 4217. Required once a money column exists.
     #[serde(default)]
     pub currency: Option<CurrencyCode>,
+    /// Vendor whose way of counting every table takes over, where its own keys do not say otherwise.
+    #[serde(default)]
+    pub dialect: Option<Dialect>,
     /// First day of a week.
     #[serde(default)]
     pub week_start: Weekday,
@@ -332,6 +336,9 @@ pub struct TableCommon {
     /// What the table is for.
     #[serde(default)]
     pub description: Option<String>,
+    /// Vendor whose way of counting this table takes over, where its own keys do not say otherwise.
+    #[serde(default)]
+    pub dialect: Option<Dialect>,
     /// Words to select the table by (`--select tag:finance`).
     #[serde(default)]
     pub tags: Vec<Name>,

@@ -169,8 +169,8 @@ fn another_length_of_a_week_is_found_and_what_nobody_explains_is_said() {
         assert!(found.contains(&("USD".to_owned(), expected.to_owned(), 1)), "{found:?}");
     }
     let rules: Vec<&str> = found.iter().map(|(_, r, _)| r.as_str()).filter(|r| !r.starts_with("unexplained")).collect();
-    // In dollars and in yen. Thirty days are as in other presets too; weeks of 4.33 are only Paddle's.
-    assert_eq!(rules, ["interval_factors: paddle"; 2]);
+    // Thirty days are as in other presets too; weeks of 4.33 are only Paddle's.
+    assert_eq!(rules, ["interval_factors: paddle"]);
     let list = fs::read_to_string(list).unwrap();
     // 3 x 3.69 x 52/12 = 47.97 of ours, 47.93 as they write it.
     assert!(list.contains("cus_HxapNJwv,USD,,,47.970000,47.930000,-0.040000,interval_factors: paddle,"), "{list}");
@@ -179,4 +179,110 @@ fn another_length_of_a_week_is_found_and_what_nobody_explains_is_said() {
         "{list}"
     );
     assert!(!list.contains(NULL));
+}
+
+/// Columns that options of a ledger read and the nightly one does not.
+const COLUMNS: &str = "      requested_on:     {from: cancel_requested_at, type: date, optional: true}
+      period_ends_on:   {from: cancel_period_end, type: date, optional: true}
+      past_due_since:   {type: date, optional: true}
+      status:           {type: string}
+";
+
+/// The nightly pipeline with every option of the ledger: `past_due` and `rate` are its own, or the vendor's.
+fn full(folder: &Path, past_due: &str, rate: &str, top: &str) -> String {
+    let options =
+        format!("    trial_end: trial_end\n    requested: requested_on\n    period_end: period_ends_on\n{past_due}");
+    pipeline(
+        folder,
+        &[
+            (
+                "timezone: America/New_York       # what \"day\" and \"month\" mean\n",
+                &format!("timezone: America/New_York\n{top}"),
+            ),
+            ("      status:           {type: string}\n", COLUMNS),
+            ("    trial_end: trial_end\n", &options),
+            (", rate_of: last_day}", &format!("{rate}}}")),
+        ],
+    )
+}
+
+#[test]
+fn every_dialect_differs_from_the_house_only_by_its_options() {
+    let folder = tempfile::tempdir().unwrap();
+    let past_due = "    past_due: {since: past_due_since, grace: 60d}\n";
+    let house = full(folder.path(), past_due, ", rate_of: last_day", "");
+    let mut rules = BTreeMap::new();
+    for dialect in tenure::dialect::Dialect::ALL {
+        let theirs = folder.path().join(dialect.name());
+        fs::create_dir(&theirs).unwrap();
+        // A vendor without a grace ends nothing by it.
+        let graced = dialect.choices().iter().any(|c| c.key() == "past_due.grace" && c.value.is_some());
+        let past_due = if graced { "    past_due: {since: past_due_since}\n" } else { "" };
+        let file = full(&theirs, past_due, "", &format!("dialect: {}\n", dialect.name()));
+        let export = theirs.join("export.csv");
+        fs::write(&export, csv(&balances(&ledger(&file, &theirs), "2026-05-31"), "2026-05")).unwrap();
+        let (code, document) = reconcile(&house, &export, &[]);
+        adds_up(&document);
+        let found = reasons(&document);
+        assert_eq!((code, &document["unexplained"]), (0, &0.into()), "{}: {found:?}", dialect.name());
+        // Every rule is an option that the preset sets, or a whole preset.
+        let keys: Vec<&str> = dialect.for_table("mrr_ledger").map(tenure::dialect::Choice::key).collect();
+        for part in found.iter().flat_map(|(_, rule, _)| rule.split(" and ")) {
+            let key = part.strip_prefix("without ").unwrap_or(part).split(':').next().unwrap();
+            let known = key == "dialect" || keys.iter().any(|k| *k == key || k.split('.').next() == Some(key));
+            assert!(known, "{}: {part}", dialect.name());
+        }
+        rules.insert(dialect.name(), found);
+        // Beside itself a preset has nothing to explain.
+        let (code, document) = reconcile(&file, &export, &[]);
+        assert_eq!((code, reasons(&document)), (0, Vec::new()), "{}", dialect.name());
+    }
+    let named = |dialect: &str, rule: &str| rules[dialect].iter().any(|(_, r, _)| r == rule);
+    // Coupon Forever Inc is in both policies, coupons with an end only in the house's.
+    assert!(named("stripe", "discounts.policy: forever"), "{rules:?}");
+    // Paused Now Inc pays nothing at the end of May, but where a pause goes on counting.
+    assert!(named("maxio", "pauses.as: keep") && named("chartmogul", "pauses.as: keep"), "{rules:?}");
+    // Cancels At Period End Inc and others have asked for it before the end of May.
+    assert!(named("maxio", "churn_at: request"), "{rules:?}");
+}
+
+#[test]
+fn a_plan_shows_what_a_dialect_sets() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = pipeline(
+        folder.path(),
+        &[
+            (
+                "currency: USD                    # currency of money columns that do not name one\n",
+                "currency: USD\ndialect: stripe\n",
+            ),
+            ("    grain: day\n", "    grain: day\n    dialect: maxio\n"),
+        ],
+    );
+    let (code, out, err) = tenure(&["plan", &file, "--format", "json"]);
+    assert_eq!(code, 0, "{err}");
+    let plan: Value = serde_json::from_str(&out).unwrap();
+    let of =
+        |name: &str| plan["tables"].as_array().unwrap().iter().find(|t| t["name"] == name).unwrap()["dialect"].clone();
+    assert_eq!(
+        (&of("ledger")["name"], &of("ledger")["sets"]["interval_factors"]),
+        (&"stripe".into(), &"stripe".into())
+    );
+    // No column of this ledger says when a cancellation was asked for, and it writes which day's rate holds.
+    assert_eq!(of("ledger")["sets"]["discounts.policy"], "forever");
+    assert_eq!(of("ledger")["sets"]["churn_at"], Value::Null);
+    assert_eq!(of("ledger")["sets"]["fx.rate_of"], Value::Null);
+    assert_eq!(of("churn")["sets"]["logo_base"], "opening_and_new");
+    // Visits cannot be broken down by reason, so this table goes without.
+    assert_eq!(of("churn")["sets"]["same_period"], Value::Null);
+    // The grain and the methods are written, and win.
+    assert_eq!(
+        (&of("movements_daily")["name"], &of("movements_daily")["sets"]["grain"]),
+        (&"maxio".into(), &Value::Null)
+    );
+    assert_eq!(of("retention")["sets"]["methods"], Value::Null);
+    let (code, out, _) = tenure(&["dialects", "stripe"]);
+    assert!(code == 0 && out.contains("| `mrr_ledger.discounts.policy` | `forever` | documented |"), "{out}");
+    let (code, _, err) = tenure(&["dialects", "strype"]);
+    assert!(code == 2 && err.contains("did you mean `stripe`?"), "{err}");
 }
