@@ -262,7 +262,7 @@ mod tests {
         };
         assert_eq!(of(&|_| ()), Exit::Success);
         assert_eq!(of(&|d| d.unused_source(at, "s", &[])), Exit::Success);
-        assert_eq!(of(&|d| d.unknown_selection("x", &["y"])), Exit::Usage);
+        assert_eq!(of(&|d| d.unknown_selection("--select", "x", &["y"])), Exit::Usage);
         assert_eq!(of(&|d| d.unknown_environment("x", &[])), Exit::Usage);
         assert_eq!(of(&|d| d.as_of_missing()), Exit::Usage);
         assert_eq!(of(&|d| d.unknown_param(None, "x", &[])), Exit::Usage);

@@ -13,7 +13,7 @@ use super::world::{World, lexical};
 use crate::diag::{Diagnostics, nearest};
 use crate::plan::{Request, RunPlan, resolve};
 use crate::report::Trouble;
-use crate::sources::{Catalog, Problems, SourceRequest, describe};
+use crate::sources::{Catalog, FileFault, Problems, SourceRequest, describe};
 use crate::spec::file::{self, Overrides, PipelineFile};
 use crate::spec::{params, tree};
 
@@ -135,10 +135,13 @@ fn text_of(path: &Path) -> Result<String, Box<Refused>> {
         }
     })?;
     String::from_utf8(bytes).map_err(|error| {
-        let trouble = Trouble::error(&format!(
-            "`{shown}` is not UTF-8: byte {} does not belong there",
-            error.utf8_error().valid_up_to() + 1
-        ));
+        let bytes = error.as_bytes();
+        let valid = String::from_utf8_lossy(&bytes[..error.utf8_error().valid_up_to()]);
+        let (line, column) = Diagnostics::new("", valid.as_ref()).position(valid.len());
+        let trouble = match bytes {
+            [0xff, 0xfe, ..] | [0xfe, 0xff, ..] => Trouble::error(&format!("{shown}:1:1 is UTF-16, expected UTF-8")),
+            _ => Trouble::error(&format!("{shown}:{line}:{column} is not UTF-8: this byte does not belong there")),
+        };
         refuse(Exit::Plan, trouble.help("save the file as UTF-8"))
     })
 }
@@ -182,6 +185,10 @@ impl Looked {
             Some(plan) if self.problems.is_empty() && !self.diags.has_errors() => Ok(plan),
             _ => {
                 let diags = std::mem::replace(&mut self.diags, Diagnostics::without_file());
+                // A pattern that is none has been told as a mistake of the file.
+                if diags.has_errors() {
+                    self.problems.0.retain(|p| !matches!(p.fault, FileFault::Pattern(_)));
+                }
                 Err(Box::new(refused(diags, Some(&self.problems))))
             }
         }

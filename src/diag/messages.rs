@@ -239,7 +239,7 @@ fn messages_about_tables() {
     error[T0306]: environment `prod` is not defined
     help: the file has no `environments`
     ");
-    assert_snapshot!(told(|d, _| d.unknown_selection("+legder", &["movements", "ledger"])), @r"
+    assert_snapshot!(told(|d, _| d.unknown_selection("--select", "+legder", &["movements", "ledger"])), @r"
     error[T0307]: `--select +legder` matches no table
     help: did you mean `ledger`?
     ");

@@ -22,6 +22,8 @@ mod tables;
 #[cfg(test)]
 mod tests;
 
+use std::collections::HashMap;
+
 pub use codes::Code;
 pub use render::Color;
 pub use sources::Relation;
@@ -136,13 +138,15 @@ pub struct Diagnostics {
     file: String,
     text: String,
     list: Vec<Diagnostic>,
+    /// Positions in `list` by code and place.
+    by_place: HashMap<(&'static str, Option<Span>), Vec<usize>>,
 }
 
 impl Diagnostics {
     /// No messages yet about the file shown as `file`, whose whole content is `text`.
     #[must_use]
     pub fn new(file: impl Into<String>, text: impl Into<String>) -> Self {
-        Self { file: file.into(), text: text.into(), list: Vec::new() }
+        Self { file: file.into(), text: text.into(), ..Self::default() }
     }
 
     /// No messages yet, and no file that they could point into: for data contracts at run time.
@@ -209,7 +213,9 @@ impl Diagnostics {
 
     /// A mistake under an anchor is met once per alias but told once.
     fn push(&mut self, diagnostic: Diagnostic) {
-        if !self.list.contains(&diagnostic) {
+        let same_place = self.by_place.entry((diagnostic.code.id(), diagnostic.span)).or_default();
+        if same_place.iter().all(|at| self.list[*at] != diagnostic) {
+            same_place.push(self.list.len());
             self.list.push(diagnostic);
         }
     }
@@ -241,6 +247,16 @@ fn quote_all<S: AsRef<str>>(names: &[S]) -> String {
         out.push(format!("{} more", names.len() - SHOWN));
     }
     out.join(", ")
+}
+
+/// Words of a parser, which may repeat all of a long text.
+fn brief(words: &str) -> String {
+    const SHOWN: usize = 400;
+    let mut out: String = words.chars().take(SHOWN).collect();
+    if out.len() < words.len() {
+        out.push_str("...");
+    }
+    out
 }
 
 /// `did you mean ..?` when a known name is near, else the list of known names after `what`.

@@ -15,16 +15,21 @@ pub enum Color {
     Always,
 }
 
+/// Most messages that are shown: nobody reads more, and each looks through the whole file.
+const SHOWN: usize = 100;
+
 const BOM: &str = "\u{feff}";
 
 impl Diagnostics {
     /// All messages in the order of their places, a blank line between them, then the summary.
     ///
     /// `width` is that of the terminal; long lines of the file are cut to it, never the messages.
+    /// Of very many messages the first are shown, and the summary says so.
     /// Ends in a line break, and is empty when there is no message.
     #[must_use]
     pub fn render(&self, color: Color, width: Option<usize>) -> String {
-        let mut blocks: Vec<String> = self.sorted().into_iter().map(|d| self.render_one(d, color, width)).collect();
+        let mut blocks: Vec<String> =
+            self.sorted().into_iter().take(SHOWN).map(|d| self.render_one(d, color, width)).collect();
         blocks.extend(self.summary());
         let mut out = blocks.join("\n\n");
         if !out.is_empty() {
@@ -77,7 +82,9 @@ impl Diagnostics {
             _ => format!("{} and {}", plural(errors, "mistake"), plural(warnings, "warning")),
         };
         let word = if errors > 0 { Severity::Error.word() } else { Severity::Warning.word() };
-        Some(format!("{word}: {counts} in {}", normalize_untrusted_str(&self.file)))
+        let first =
+            if errors + warnings > SHOWN { format!(", of which the first {SHOWN} are shown") } else { String::new() };
+        Some(format!("{word}: {counts} in {}{first}", normalize_untrusted_str(&self.file)))
     }
 
     /// The messages in the order of [`Diagnostics::render`], one object each.

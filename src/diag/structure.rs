@@ -1,6 +1,6 @@
 //! Messages of group `T01`, first part: keys, the shape of values, and settings.
 
-use super::{Code, Diagnostic, Diagnostics, Span, did_you_mean, inside, nearest, plural, quote, quote_all};
+use super::{Code, Diagnostic, Diagnostics, Span, brief, did_you_mean, inside, nearest, plural, quote, quote_all};
 
 impl Diagnostics {
     /// `type: name` of a table is no metric.
@@ -149,7 +149,7 @@ impl Diagnostics {
 
     /// A regular expression does not compile; `reason` is the compiler's words.
     pub fn invalid_regex(&mut self, at: Span, regex: &str, reason: &str) {
-        let title = format!("{} is not a valid regular expression: {reason}", quote(regex));
+        let title = format!("{} is not a valid regular expression: {}", quote(regex), brief(reason));
         self.push(
             Diagnostic::error(Code::InvalidRegex, title)
                 .at(at)
@@ -159,7 +159,8 @@ impl Diagnostics {
 
     /// An expression or query cannot be read; `reason` is the parser's words.
     pub fn invalid_expression(&mut self, at: Span, reason: &str, help: Option<String>) {
-        let mut message = Diagnostic::error(Code::InvalidExpression, format!("invalid expression: {reason}")).at(at);
+        let mut message =
+            Diagnostic::error(Code::InvalidExpression, format!("invalid expression: {}", brief(reason))).at(at);
         message.help.extend(help);
         self.push(message);
     }

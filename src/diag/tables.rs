@@ -62,9 +62,9 @@ impl Diagnostics {
         self.push(message);
     }
 
-    /// A term of `--select` matches no table.
-    pub fn unknown_selection(&mut self, term: &str, known: &[&str]) {
-        let title = format!("`--select {term}` matches no table");
+    /// A term of `--select` or `--exclude`, the `flag`, matches no table.
+    pub fn unknown_selection(&mut self, flag: &str, term: &str, known: &[&str]) {
+        let title = format!("`{flag} {term}` matches no table");
         let mut message = Diagnostic::error(Code::UnknownSelection, title);
         let name = term.trim_matches('+');
         message.help.extend(did_you_mean(name, known, "tables"));

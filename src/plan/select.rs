@@ -27,7 +27,7 @@ pub fn select(
     diags: &mut Diagnostics,
 ) -> Option<BTreeSet<String>> {
     let mut sound = true;
-    let mut matched = |terms: &[String]| {
+    let mut matched = |flag: &str, terms: &[String]| {
         let mut out = BTreeSet::new();
         for term in terms {
             let found = matching(tables, term);
@@ -40,15 +40,19 @@ pub fn select(
                     .into_iter()
                     .collect();
                 known.extend(tags.iter().map(String::as_str));
-                diags.unknown_selection(term, &known);
+                diags.unknown_selection(flag, term, &known);
                 sound = false;
             }
             out.extend(found);
         }
         out
     };
-    let chosen = if select.is_empty() { tables.iter().map(|t| t.name.to_owned()).collect() } else { matched(select) };
-    let excluded = matched(exclude);
+    let chosen = if select.is_empty() {
+        tables.iter().map(|t| t.name.to_owned()).collect()
+    } else {
+        matched("--select", select)
+    };
+    let excluded = matched("--exclude", exclude);
     sound.then(|| chosen.difference(&excluded).cloned().collect())
 }
 

@@ -70,6 +70,11 @@ pub fn resolve(
     let before = diags.count(crate::diag::Severity::Error);
     let here = Here { source: name, spec, catalog, context };
     zones(here, diags);
+    if let Err(fault) = glob::Pattern::new(spec.path.as_str()) {
+        let title = format!("`{}` is not a pattern of paths: {}", spec.path.as_str(), fault.msg);
+        let help = "a name that holds `[`, `*` or `?` itself is written with `[[]`, `[*]`, `[?]`".to_owned();
+        diags.bad_format(here.at(&["path"]), "path", &title, &[help]);
+    }
     let columns = column::resolve(here, diags);
     let (files, layouts) = layout::resolve(here, &columns, diags);
     let contract = contract::resolve(here, &columns, diags);

@@ -3,7 +3,7 @@
 use polars::prelude::*;
 use polars::sql::sql_expr;
 
-use crate::checks::canonical_type;
+use crate::checks::{MOST_OPERATORS, canonical_type, operators};
 use crate::schema::ColumnType;
 
 /// A SQL condition on the declared columns, known to be boolean and to look at one row only.
@@ -27,6 +27,8 @@ pub enum ConditionFault {
     UnknownColumn(String),
     /// It looks at several rows: an aggregate, a window, a subquery.
     SeveralRows,
+    /// It joins so many expressions that reading it could use up the stack.
+    TooDeep(usize),
     /// It gives a value of this type.
     NotBool(String),
 }
@@ -51,6 +53,10 @@ impl Condition {
     }
 
     fn read(name: &str, sql: &str, columns: &[(&str, ColumnType)], totals: bool) -> Result<Self, ConditionFault> {
+        let depth = operators(sql);
+        if depth > MOST_OPERATORS {
+            return Err(ConditionFault::TooDeep(depth));
+        }
         let expr = sql_expr(sql).map_err(|e| ConditionFault::Invalid(reason(&e)))?;
         let mut read: Vec<String> = Vec::new();
         for part in &expr {
@@ -185,6 +191,20 @@ mod tests {
         assert_eq!(parse("sum(amount) > amount"), Err(F::SeveralRows));
         assert_eq!(parse("sum(amount) OVER (PARTITION BY name) > 0"), Err(F::SeveralRows));
         assert!(matches!(parse("sum(amount)"), Err(F::NotBool(_))));
+    }
+
+    #[test]
+    fn what_would_use_up_the_stack_is_not_read() {
+        let long = |n: usize| vec!["live"; n].join(" AND ");
+        assert!(parse(&long(MOST_OPERATORS)).is_ok());
+        assert_eq!(parse(&long(100_000)), Err(ConditionFault::TooDeep(99_999)));
+        assert_eq!(parse(&format!("amount {}> 0", "+ 1 ".repeat(5_000))), Err(ConditionFault::TooDeep(5_001)));
+        assert!(matches!(
+            parse(&format!("{}live{}", "(".repeat(5_000), ")".repeat(5_000))),
+            Err(ConditionFault::Invalid(_))
+        ));
+        let many: Vec<String> = (0..20_000).map(|n| format!("'{n}'")).collect();
+        assert!(parse(&format!("name IN ({})", many.join(", "))).is_ok());
     }
 
     #[test]

@@ -64,6 +64,11 @@ impl Query {
     /// # Errors
     /// The first fault that keeps it from being one.
     pub fn parse(text: &str) -> Result<Self, Fault> {
+        let depth = operators(text);
+        if depth > MOST_OPERATORS {
+            let reason = format!("it has {depth} operators, more than {MOST_OPERATORS}");
+            return Err(Fault::new(None, reason, "list values with `IN (..)`, or split it into several tables"));
+        }
         let mut all = statements(text).map_err(|message| syntax(text, &message))?;
         let one = "write one SELECT; it may begin with WITH";
         if all.len() > 1 {
@@ -409,6 +414,7 @@ fn offset(text: &str, location: Location) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::checks::{MOST_OPERATORS, operators};
 
     fn names(words: Vec<Word>) -> Vec<String> {
         words.into_iter().map(|word| word.name).collect()

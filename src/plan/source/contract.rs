@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::column::read_literal;
 use super::{Here, PLACES_BEHIND_MINOR, whole};
-use crate::checks::{CurrencyRule, Literal, RowRule, check_regex};
+use crate::checks::{CurrencyRule, Literal, MOST_OPERATORS, RowRule, check_regex};
 use crate::diag::{Diagnostics, Relation, Span};
 use crate::schema::ColumnType;
 use crate::sources::{Aggregate, Bearing, ColumnPlan, Condition, ConditionFault, Deduplicate, Freshness, Reference};
@@ -281,6 +281,11 @@ pub(super) fn condition(
         ConditionFault::SeveralRows => {
             let help = "a condition sees one row; totals of all rows are an `aggregate` of `checks`";
             diags.invalid_expression(at, "it looks at more than one row", Some(help.to_owned()));
+        }
+        ConditionFault::TooDeep(operators) => {
+            let help = "list values with `IN (..)`, or split it into several conditions";
+            let reason = format!("it has {operators} operators, more than {MOST_OPERATORS}");
+            diags.invalid_expression(at, &reason, Some(help.to_owned()));
         }
         ConditionFault::NotBool(found) => {
             diags.invalid_expression(

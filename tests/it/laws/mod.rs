@@ -30,7 +30,7 @@ const UNTOLD: u32 = 256;
 const EVERYDAY: u32 = 10;
 
 /// Tries a law on a part of so many cases; the smallest that breaks it is shown.
-fn law<S: Strategy>(name: &str, cases: u32, strategy: S, holds: impl Fn(&S::Value) -> Result<(), String>)
+pub fn law<S: Strategy>(name: &str, cases: u32, strategy: S, holds: impl Fn(&S::Value) -> Result<(), String>)
 where
     S::Value: Debug,
 {
