@@ -11,6 +11,8 @@ use sqlparser::dialect::GenericDialect;
 use sqlparser::parser::{Parser, ParserOptions};
 use sqlparser::tokenizer::{Location, Span, Token, Tokenizer};
 
+use crate::checks::{MOST_OPERATORS, operators};
+
 /// Why a query cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fault {
@@ -414,7 +416,6 @@ fn offset(text: &str, location: Location) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::checks::{MOST_OPERATORS, operators};
 
     fn names(words: Vec<Word>) -> Vec<String> {
         words.into_iter().map(|word| word.name).collect()

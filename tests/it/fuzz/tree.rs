@@ -19,6 +19,9 @@ impl Tree {
         match &node.kind {
             Kind::Null => Self::Raw(String::new()),
             Kind::Scalar { text, plain: true } => Self::Raw(text.clone()),
+            Kind::Scalar { text, plain: false } if text.contains('\n') => {
+                Self::Raw(serde_json::json!(text).to_string())
+            }
             Kind::Scalar { text, plain: false } => Self::Raw(format!("'{}'", text.replace('\'', "''"))),
             Kind::Seq(items) => Self::Seq(items.iter().map(Self::of).collect()),
             Kind::Map(entries) => Self::Map(entries.iter().map(|e| (e.key.clone(), Self::of(&e.value))).collect()),
