@@ -239,7 +239,7 @@ impl Run<'_> {
         Ok(out)
     }
 
-    /// Computes every table; those that read only what is there run jointly.
+    /// Computes every table after those that it reads.
     fn compute(&self, inputs: &mut Inputs) -> BTreeMap<String, Computed> {
         let mut done: BTreeMap<String, Computed> = BTreeMap::new();
         loop {
@@ -261,9 +261,12 @@ impl Run<'_> {
             if ready.is_empty() {
                 return done;
             }
-            let names: Vec<&str> = ready.iter().map(|t| t.name.as_str()).collect();
-            self.watch.stage(Stage::Computing { tables: &names });
-            for (table, result) in ready.iter().zip(jointly(&ready, inputs)) {
+            for table in ready {
+                if self.watch.cancelled() {
+                    return done;
+                }
+                self.watch.stage(Stage::Computing { tables: &[table.name.as_str()] });
+                let result = one(table, inputs);
                 if let Computed::Frame { frame, .. } = &result {
                     inputs.insert(table.name.as_str(), frame.clone().lazy());
                 }
@@ -347,22 +350,15 @@ fn status(tables: &[TableOutcome]) -> Status {
     }
 }
 
-/// Runs the queries of several tables as one; when that fails, one by one, to find the culprit.
-fn jointly(tables: &[&TablePlan], inputs: &Inputs) -> Vec<Computed> {
-    let all: Result<Vec<_>, String> = tables.iter().map(|t| queries(t, inputs)).collect();
-    if let Ok(all) = all {
-        let flat: Vec<LazyFrame> = all.iter().flat_map(|(own, _)| own).cloned().collect();
-        if let Ok(frames) = guarded(&flat) {
-            let mut frames = frames.into_iter();
-            let one = |(own, inputs): (Vec<_>, Inputs)| computed(frames.by_ref().take(own.len()).collect(), inputs);
-            return all.into_iter().map(one).collect();
-        }
-    }
-    let alone = |t: &&TablePlan| match queries(t, inputs).and_then(|(own, inputs)| Ok((guarded(&own)?, inputs))) {
+/// Runs the query of a table.
+///
+/// One table at a time: each query uses all threads, what it reads is in memory, and a plan of all
+/// tables at once takes the optimiser longer than the queries take to run.
+fn one(table: &TablePlan, inputs: &Inputs) -> Computed {
+    match queries(table, inputs).and_then(|(own, inputs)| Ok((guarded(&own)?, inputs))) {
         Ok((frames, inputs)) => computed(frames, inputs),
         Err(message) => Computed::Not(TableState::Failed { message }),
-    };
-    tables.iter().map(alone).collect()
+    }
 }
 
 /// The query of a table, and of its attrition where it has one, with the inputs and computed steps they read.
