@@ -107,3 +107,20 @@ impl TableSchema {
         self.columns.iter().map(|c| c.name.as_str())
     }
 }
+
+/// A value of a table or source, as it can be shown.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Cell {
+    /// No value.
+    Null,
+    /// True or false.
+    Bool(bool),
+    /// Whole number, or money in units of the pipeline's scale.
+    Int(i64),
+    /// Floating-point number.
+    Float(f64),
+    /// Civil date.
+    Date(jiff::civil::Date),
+    /// Text, a currency, or an instant as RFC 3339.
+    Text(String),
+}

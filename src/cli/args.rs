@@ -344,6 +344,60 @@ pub(super) enum ReconcileFormat {
     Json,
 }
 
+/// `tenure explain`
+#[derive(Debug, Clone, Args)]
+pub(super) struct ExplainArgs {
+    /// The table, behind the pipeline file where `--pipeline` does not name it
+    ///
+    /// Without either, the pipeline is `pipeline.yml` in the working directory.
+    #[arg(value_name = "[PIPELINE] TABLE", required = true, num_args = 1..=2)]
+    pub(super) names: Vec<String>,
+
+    /// Which row: a SQL condition on the columns of the table
+    ///
+    /// Days need no quotes, 2026-03 is the first of March, and `month` (or `week`, `quarter`, ..) means
+    /// `period_start`, or `cohort`. What the condition leaves open is the reporting currency and the
+    /// grand total.
+    #[arg(long = "where", value_name = "CONDITION")]
+    pub(super) condition: String,
+
+    /// Only these cells, and what they are made from
+    #[arg(long, value_name = "NAMES", value_delimiter = ',')]
+    pub(super) column: Vec<String>,
+
+    /// Most customers to list
+    #[arg(long, value_name = "N", default_value_t = 10)]
+    pub(super) limit: usize,
+
+    /// How the explanation is written
+    #[arg(long, value_name = "FORMAT", value_enum, default_value_t)]
+    pub(super) format: PlanFormat,
+
+    /// The pipeline file
+    #[arg(long, value_name = "FILE")]
+    pub(super) pipeline: Option<PathBuf>,
+
+    /// Last civil day the results cover; that of the published table if not given
+    #[arg(long, value_name = "DATE", value_parser = when::as_of, conflicts_with = "cutoff", help_heading = "Time")]
+    pub(super) as_of: Option<Date>,
+
+    /// Instant up to which exports are complete, see `tenure help run`
+    #[arg(long, value_name = "INSTANT", value_parser = when::cutoff, help_heading = "Time")]
+    pub(super) cutoff: Option<Timestamp>,
+
+    /// Value of a parameter the file declares; also `TENURE_PARAM_NAME`
+    #[arg(long = "param", value_name = "NAME=VALUE", value_parser = pair, help_heading = "Values")]
+    pub(super) params: Vec<(String, String)>,
+
+    /// Environment of the file to use
+    #[arg(long, value_name = "NAME", help_heading = "Values")]
+    pub(super) env: Option<String>,
+
+    /// Folder of the published tables, instead of the one the file names
+    #[arg(long, value_name = "DIR", help_heading = "Values")]
+    pub(super) root: Option<PathBuf>,
+}
+
 /// `tenure inspect`
 #[derive(Debug, Clone, Args)]
 pub(super) struct InspectArgs {

@@ -7,6 +7,7 @@ mod args;
 mod check;
 mod dialects;
 mod exit;
+mod explain;
 mod help;
 mod init;
 mod inspect;
@@ -79,6 +80,13 @@ enum Verb {
     /// difference is put down to the option under which both sides agree; pairs of options come next.
     /// Exit code 0 when everything agrees or is explained, 10 when something is not.
     Reconcile(Box<args::ReconcileArgs>),
+    /// Trace a cell of a table to its formula, the customers behind it, and the rows of the exports
+    ///
+    /// Computes the table as a run does and writes nothing. Every figure is taken apart: the formula
+    /// with values, the customers that add up to it, their rows in the ledger, and the rows and files of
+    /// the exports, those that were left out included.
+    #[command(override_usage = "tenure explain [OPTIONS] --where <CONDITION> [PIPELINE] <TABLE>")]
+    Explain(Box<args::ExplainArgs>),
     /// List the table types, or print the page of one
     Metrics {
         /// A type, such as `mrr_movements`
@@ -168,6 +176,7 @@ fn dispatch(args: Vec<OsString>, io: &mut Io<'_>) -> io::Result<Exit> {
         Verb::Plan(args) => plan::run(&args, io),
         Verb::Test(args) => test::run(&args, io),
         Verb::Reconcile(args) => reconcile::run(&args, io),
+        Verb::Explain(args) => explain::run(&args, io),
         Verb::Metrics { name } => metrics::run(name.as_deref(), io),
         Verb::Dialects { name } => dialects::run(name.as_deref(), io),
         Verb::Schema => schema::run(io),

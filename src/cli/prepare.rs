@@ -252,6 +252,13 @@ impl Read {
         })
     }
 
+    /// Folder of the published tables.
+    pub(super) fn root(&self, args: &PipelineArgs) -> Option<PathBuf> {
+        let written = self.file.environment.root.as_ref().or(self.file.header.root.as_ref());
+        let root = args.root.clone().or_else(|| written.map(|root| PathBuf::from(root.as_str())))?;
+        Some(lexical(&self.base.join(root)))
+    }
+
     /// Threads that the environment of the file asks for.
     pub(super) fn threads(&self) -> Option<u32> {
         self.file.environment.limits.as_ref().and_then(|limits| limits.threads)

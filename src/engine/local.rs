@@ -363,19 +363,25 @@ fn one(table: &TablePlan, inputs: &Inputs) -> Computed {
 
 /// The query of a table, and of its attrition where it has one, with the inputs and computed steps they read.
 fn queries(table: &TablePlan, inputs: &Inputs) -> Result<(Vec<LazyFrame>, Inputs), String> {
+    let inputs = stepped(table, inputs)?;
+    let mut out = vec![table.metric.query(&inputs).map_err(|e| e.to_string())?];
+    out.extend(table.metric.attrition(&inputs).map_err(|e| e.to_string())?);
+    Ok((out, inputs))
+}
+
+/// The inputs of a table, with the intermediate frames that its queries share.
+pub(super) fn stepped(table: &TablePlan, inputs: &Inputs) -> Result<Inputs, String> {
     let mut inputs = inputs.clone();
     for name in table.metric.steps() {
         let step = table.metric.step(name, &inputs).map_err(|e| e.to_string())?;
         let frame = guarded(&[step])?.pop().unwrap_or_default();
         inputs.put_step(name, frame.lazy());
     }
-    let mut out = vec![table.metric.query(&inputs).map_err(|e| e.to_string())?];
-    out.extend(table.metric.attrition(&inputs).map_err(|e| e.to_string())?);
-    Ok((out, inputs))
+    Ok(inputs)
 }
 
 /// Collects frames; a panic of the query engine becomes an error.
-fn guarded(frames: &[LazyFrame]) -> Result<Vec<DataFrame>, String> {
+pub(super) fn guarded(frames: &[LazyFrame]) -> Result<Vec<DataFrame>, String> {
     let collected = sources::guarded(|| collect_all(frames));
     collected.map_err(|words| format!("the query engine panicked: {words}"))?.map_err(|e| e.to_string())
 }

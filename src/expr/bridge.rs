@@ -3,7 +3,7 @@
 use polars::prelude::*;
 
 use crate::expr::dims::{cols_of, int, with_total};
-use crate::expr::steps::{StepsOf, previous};
+use crate::expr::steps::{StepsOf, previous, series_number};
 
 /// Kinds of movement in the order of the bridge, as column stems.
 pub const KINDS: [&str; 10] = [
@@ -19,9 +19,10 @@ pub const KINDS: [&str; 10] = [
     "transfer_out",
 ];
 
-/// Kinds by which customers come, and by which they go.
-const GAINED: [&str; 4] = ["new", "reactivation", "resumed", "transfer_in"];
-const LOST: [&str; 3] = ["paused", "churned", "transfer_out"];
+/// Kinds by which customers come.
+pub const GAINED: [&str; 4] = ["new", "reactivation", "resumed", "transfer_in"];
+/// Kinds by which customers go.
+pub const LOST: [&str; 3] = ["paused", "churned", "transfer_out"];
 
 /// Column of a kind's amount.
 pub fn amount(kind: &str) -> String {
@@ -43,7 +44,7 @@ pub fn count(kind: &str) -> String {
 /// # Errors
 /// When Polars refuses to build the plan.
 pub fn bridge(steps: &LazyFrame, of: &StepsOf<'_>) -> PolarsResult<LazyFrame> {
-    balanced(&summed(movements(steps, of)?, of.by), of)
+    balanced(&summed(moves(steps, of)?, of.by), of)
 }
 
 /// The kind of a ledger row as the bridge names it.
@@ -59,11 +60,16 @@ pub fn published_kind() -> Expr {
 /// # Errors
 /// When Polars refuses to build the plan.
 pub fn bridge_of_events(ledger: LazyFrame, of: &StepsOf<'_>) -> PolarsResult<LazyFrame> {
-    let mut columns = vec![col("currency"), of.index(col("effective_on")).alias("period")];
+    balanced(&summed(events(ledger, of), of.by), of)
+}
+
+/// Every single change of a ledger, as [`moves`].
+pub fn events(ledger: LazyFrame, of: &StepsOf<'_>) -> LazyFrame {
+    let mut columns = vec![series_number(), col("currency"), of.index(col("effective_on")).alias("period")];
     columns.extend(cols_of(of.by));
     columns.extend([published_kind().alias("kind"), col("mrr_delta").alias("amount")]);
-    let moves = ledger.select(columns).filter(col("period").lt_eq(lit(of.last)));
-    balanced(&summed(moves, of.by), of)
+    columns.extend([col("mrr_before").alias("before"), col("mrr_after").alias("after"), col("reason")]);
+    ledger.select(columns).filter(col("period").lt_eq(lit(of.last)))
 }
 
 /// Opening and closing of summed movements on the full grid.
@@ -124,14 +130,21 @@ pub fn kind_of_step(of: &StepsOf<'_>) -> Expr {
         .otherwise(lit("contraction"))
 }
 
-/// Movements of steps: `currency`, `period`, the dimensions, `kind` and `amount`.
-fn movements(steps: &LazyFrame, of: &StepsOf<'_>) -> PolarsResult<LazyFrame> {
+/// The movements behind a bridge, one row per series and movement.
+///
+/// Columns: `series`, `currency`, `period`, the dimensions, `kind`, `amount` (losses negative),
+/// `before`, `after` and `reason` of the step. The bridge is their sum.
+///
+/// # Errors
+/// When Polars refuses to build the plan.
+pub fn moves(steps: &LazyFrame, of: &StepsOf<'_>) -> PolarsResult<LazyFrame> {
     let rows = |kind: Expr, amount: Expr, renamed: bool| {
-        let mut out = cols_of(&["currency", "period"]);
+        let mut out = cols_of(&["series", "currency", "period"]);
         for d in of.by {
             out.push(if renamed { col(previous(d)).alias(d.as_str()) } else { col(d.as_str()) });
         }
         out.extend([kind.alias("kind"), amount.alias("amount")]);
+        out.extend(cols_of(&["before", "after", "reason"]));
         out
     };
     let changed = steps.clone().filter(change_of_step(of).neq(int(0)));

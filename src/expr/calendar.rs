@@ -132,6 +132,23 @@ impl Periods {
         }
     }
 
+    /// First day of the period with that index.
+    pub fn start_of(self, index: i32) -> civil::Date {
+        let day = |days: i32| civil::Date::constant(1970, 1, 1).saturating_add(jiff::Span::new().days(days));
+        let month = |months: i32| {
+            let year = i16::try_from(months.div_euclid(12)).unwrap_or(i16::MAX);
+            let month = i8::try_from(months.rem_euclid(12) + 1).unwrap_or(1);
+            civil::Date::new(year, month, 1).unwrap_or(civil::Date::MAX)
+        };
+        match self.grain {
+            Grain::Day => day(index),
+            Grain::Week => day(index * 7 - EPOCH_WEEKDAY + self.calendar.week_start),
+            Grain::Month => month(index),
+            Grain::Quarter => month(index * 3 + self.calendar.fiscal_start),
+            Grain::Year => month(index * 12 + self.calendar.fiscal_start),
+        }
+    }
+
     /// Index of the last period of which every day is at or before `as_of`.
     pub fn last_complete(self, as_of: civil::Date) -> i32 {
         self.index_of(as_of.saturating_add(jiff::Span::new().days(1))) - 1
@@ -179,6 +196,7 @@ mod tests {
             .unwrap();
         let index = out.column("i").unwrap().i32().unwrap().get(0).unwrap();
         assert_eq!(index, periods.index_of(day), "{grain:?} {day}");
+        assert_eq!(periods.start_of(index), start, "{grain:?} {day}");
         assert_eq!(out.column("s").unwrap().i32().unwrap().get(0), Some(epoch_day(start)), "{grain:?} {day}");
         let ceil = out.column("c").unwrap().i32().unwrap().get(0).unwrap();
         assert_eq!(ceil, index + i32::from(day != start), "{grain:?} {day}");

@@ -102,8 +102,12 @@ impl Cohorts {
     /// # Errors
     /// When Polars refuses to build the plan.
     pub fn cells(&self, ledger: &LazyFrame, births: Option<LazyFrame>) -> PolarsResult<Cells> {
-        let (states, bases) = self.states(ledger, births);
-        let changes = self.changes(states);
+        let (states, entries) = self.states(ledger, births);
+        let bases = Self::bases(entries);
+        let changes = self
+            .changes(states)
+            .group_by(cols_of(&["currency", "cohort", "origin", "k"]))
+            .agg(VALUES.map(|v| col(v).sum()));
         let triangle = self.triangle(&changes, &bases)?;
         let mature = triangle.clone().filter(col("is_mature"));
         let sums = |rows: LazyFrame, keys: &[&str]| {
@@ -138,7 +142,56 @@ impl Cohorts {
         Ok(Cells { cells: cells.select(cols_of(&CELL)), total: total.select(cols_of(&CELL)) })
     }
 
-    /// State of each series at its points and the bases of each group: what `changes` and `triangle` need.
+    /// The customers of the cells, and their part in each.
+    ///
+    /// One row per customer of a cohort: `customer_id`, `currency`, `cohort`, `origin` (index of the
+    /// period of entry), `entry` (its part of the base of revenue), and at the offset `customers`
+    /// (0 or 1), `gross` and `net`; `cumulative` is `net` summed over the offsets up to there. The
+    /// cells of [`Cohorts::cells`] at that offset are the sums of these rows.
+    ///
+    /// # Errors
+    /// When Polars refuses to build the plan.
+    pub fn members(&self, ledger: &LazyFrame, births: Option<LazyFrame>, offset: i32) -> PolarsResult<LazyFrame> {
+        let (states, entries) = self.states(ledger, births);
+        let so_far = (lit(offset) - col("k") + lit(1)).cast(DataType::Int64) * col("net");
+        let key = if self.born.is_none() { cols_of(&["series"]) } else { cols_of(&["customer_id", "currency"]) };
+        let changes = self.changes(states).filter(col("k").lt_eq(lit(offset))).group_by(key.clone()).agg([
+            col("customers").sum(),
+            col("gross").sum(),
+            so_far.sum().alias("cumulative"),
+            col("net").sum(),
+        ]);
+        let at_start = |value: Expr| if self.born.is_none() { value } else { int(0) };
+        let filled = |name: &str| col(name).fill_null(int(0));
+        Ok(entries.join(changes, key.clone(), key, JoinArgs::new(JoinType::Left)).with_columns([
+            (filled("customers") + at_start(int(1))).alias("customers"),
+            (filled("gross") + at_start(col("entry"))).alias("gross"),
+            (filled("net") + at_start(col("entry"))).alias("net"),
+            (filled("cumulative") + at_start(col("entry") * int(i64::from(offset) + 1))).alias("cumulative"),
+        ]))
+    }
+
+    /// The customers of a cell, as a condition on the rows of [`Cohorts::members`].
+    ///
+    /// A row over several periods of entry holds the mature ones only.
+    pub fn of_cell(&self, cohort: Option<Expr>, offset: i32) -> Expr {
+        let mature = (col("origin") + lit(offset)).lt_eq(lit(self.last_complete));
+        match (cohort, &self.dimension) {
+            (None, _) => mature,
+            (Some(value), Some(_)) => mature.and(col("cohort").eq(value)),
+            (Some(day), None) => self.periods.start(col("origin")).eq(day),
+        }
+    }
+
+    /// Size and revenue of each group at entry.
+    fn bases(entries: LazyFrame) -> LazyFrame {
+        entries
+            .group_by(cols_of(&["currency", "cohort", "origin"]))
+            .agg([len().cast(DataType::Int64).alias("size"), col("entry").sum().alias("revenue_base")])
+    }
+
+    /// State of each series at its points, and who entered when: `customer_id`, `series`, `currency`,
+    /// `cohort`, `origin` and `entry`, one row per customer of a cohort. `series` is missing for cohorts of births.
     fn states(&self, ledger: &LazyFrame, births: Option<LazyFrame>) -> (LazyFrame, LazyFrame) {
         let forward = |e: Expr| e.fill_null_with_strategy(FillNullStrategy::Forward(None));
         let at_entry = |name: &str| forward(when(first_of_series()).then(col(name)).otherwise(lit(NULL)));
@@ -157,16 +210,17 @@ impl Cohorts {
                 cohort.alias("cohort"),
             ]);
         let Some((spec, births)) = self.born.as_ref().zip(births) else {
-            let entries = rows
-                .clone()
-                .filter(col("kind").eq(lit("new")))
-                .select(cols_of(&["currency", "cohort", "origin", "entry"]));
-            let bases = entries
-                .group_by(cols_of(&["currency", "cohort", "origin"]))
-                .agg([len().cast(DataType::Int64).alias("size"), col("entry").sum().alias("revenue_base")]);
+            let entries = rows.clone().filter(col("kind").eq(lit("new"))).select(cols_of(&[
+                "customer_id",
+                "series",
+                "currency",
+                "cohort",
+                "origin",
+                "entry",
+            ]));
             let offset = col("period") - col("origin");
             let offset = when(offset.clone().lt(lit(1))).then(lit(1)).otherwise(offset);
-            return (rows.with_column(offset.alias("k")), bases);
+            return (rows.with_column(offset.alias("k")), entries);
         };
         let born = births.filter(col(spec.date.as_str()).lt_eq(date_lit(spec.until))).select([
             col(spec.customer.as_str()).alias("customer_id"),
@@ -186,20 +240,16 @@ impl Cohorts {
             col("series").neq_missing(col("series").shift(lit(-1))).or(col("k").shift(lit(-1)).gt(lit(0)));
         let first_amounts = rows.clone().filter(last_of_first.and(col("k").eq(lit(0)))).select([
             col("series"),
-            col(self.value).alias("entry"),
+            col("customer_id"),
             col("currency"),
-            col("origin"),
+            col(self.value).alias("entry"),
         ]);
-        let revenue = first_amounts
-            .clone()
-            .group_by(cols_of(&["currency", "origin"]))
-            .agg([col("entry").sum().alias("revenue_base")]);
-        let key = cols_of(&["currency", "origin"]);
-        let bases = born
-            .group_by(key.clone())
-            .agg([len().cast(DataType::Int64).alias("size")])
-            .join(revenue, key.clone(), key, JoinArgs::new(JoinType::Left))
-            .with_columns([col("revenue_base").fill_null(int(0)), lit(NULL).cast(DataType::String).alias("cohort")]);
+        // Who comes back too late to be reactivated has several series, and is born once.
+        let key = cols_of(&["customer_id", "currency"]);
+        let paid = first_amounts.clone().group_by(key.clone()).agg([col("entry").sum()]);
+        let entries = born
+            .join(paid, key.clone(), key, JoinArgs::new(JoinType::Left))
+            .with_columns([col("entry").fill_null(int(0)), lit(NULL).cast(DataType::String).alias("cohort")]);
         let rows = rows
             .drop(by_name(["entry"], true, false))
             .join(
@@ -210,10 +260,10 @@ impl Cohorts {
             )
             .with_column(col("entry").fill_null(int(0)))
             .sort(["series", "effective_on", "sequence"], SortMultipleOptions::default());
-        (rows, bases)
+        (rows, entries)
     }
 
-    /// Changes of the three values per group and offset.
+    /// Changes of the three values per series and offset.
     fn changes(&self, states: LazyFrame) -> LazyFrame {
         let last_of_step =
             col("series").neq_missing(col("series").shift(lit(-1))).or(col("k").neq_missing(col("k").shift(lit(-1))));
@@ -240,10 +290,7 @@ impl Cohorts {
             (col("net") - before("net", start(col("entry")))).alias("net"),
         ]);
         let changed = if self.unbounded { self.unbounded(changed) } else { changed };
-        changed
-            .filter(col("k").lt_eq(lit(self.horizon)))
-            .group_by(cols_of(&["currency", "cohort", "origin", "k"]))
-            .agg(VALUES.map(|v| col(v).sum()))
+        changed.filter(col("k").lt_eq(lit(self.horizon)))
     }
 
     /// Only the final departure of a customer counts; whoever comes back was there all the time.

@@ -10,6 +10,8 @@ use crate::expr::calendar::Grain;
 use crate::expr::dims::{cols_of, int, sort_on, with_total};
 use crate::expr::ratio::{annualised, ratio, reason, wilson};
 use crate::expr::steps::ValueAt;
+use crate::metrics::behind::{Behind, Row};
+use crate::metrics::formula::{Formula, Term, of};
 use crate::metrics::view::LedgerView;
 use crate::metrics::{Headline, Identity, Inputs, Metric, ShownAs};
 use crate::plan::resolver::Resolver;
@@ -184,27 +186,34 @@ impl Churn {
         self.logo_base != LogoBase::Opening || self.same_period != SamePeriod::ExcludeFromRate
     }
 
-    /// Adds `visitors`: customers that pay neither at the start nor at the end of a period, and did in between.
-    fn with_visitors(&self, inputs: &Inputs, rows: LazyFrame) -> PolarsResult<LazyFrame> {
-        if self.same_period == SamePeriod::ExcludeFromRate {
-            return Ok(rows.with_column(int(0).alias("visitors")));
-        }
+    /// Customers that pay neither at the start nor at the end of a period, and did in between; with the dimensions of entry.
+    fn visits(&self, inputs: &Inputs) -> PolarsResult<LazyFrame> {
         let by = self.view.by();
         let transfer = col("kind").eq(lit("transfer_in")).or(col("kind").eq(lit("transfer_out")));
         let in_order = || [col("effective_on"), col("sequence")];
         let at = |name: &str| col(name).sort_by(in_order(), SortMultipleOptions::default());
         let mut of_visit = vec![at("mrr_before").first().alias("before"), at("mrr_after").last().alias("after")];
         of_visit.extend(by.iter().map(|d| at(d).first().alias(d.as_str())));
-        let mut group = cols_of(&["currency", "period"]);
-        group.extend(cols_of(by));
-        let parts = self
+        Ok(self
             .view
             .ledger(inputs)?
             .filter(transfer.not())
             .with_column(self.view.periods().index(col("effective_on")).alias("period"))
             .group_by(cols_of(&["customer_id", "currency", "period"]))
             .agg(of_visit)
-            .filter(col("before").eq(int(0)).and(col("after").eq(int(0))))
+            .filter(col("before").eq(int(0)).and(col("after").eq(int(0)))))
+    }
+
+    /// Adds `visitors`: customers that pay neither at the start nor at the end of a period, and did in between.
+    fn with_visitors(&self, inputs: &Inputs, rows: LazyFrame) -> PolarsResult<LazyFrame> {
+        if self.same_period == SamePeriod::ExcludeFromRate {
+            return Ok(rows.with_column(int(0).alias("visitors")));
+        }
+        let by = self.view.by();
+        let mut group = cols_of(&["currency", "period"]);
+        group.extend(cols_of(by));
+        let parts = self
+            .visits(inputs)?
             .group_by(group)
             .agg([len().cast(DataType::Int64).alias("visitors")]);
         let visitors = with_total(&parts, &["currency", "period"], by, &["visitors"])?;
@@ -355,6 +364,87 @@ impl Metric for Churn {
                 shown_as: ShownAs::Percent,
             })
             .to_vec()
+    }
+
+    fn formulas(&self) -> Vec<Formula> {
+        let lost = || -of(amount("churned"));
+        let gross = lost() - of(amount("contraction"));
+        let net = of("gross_churn_mrr") - of(amount("expansion"));
+        let net = if self.reactivation_in_net { net - of(amount("reactivation")) } else { net };
+        let (churned, base) = if self.is_open() {
+            (of(count("churned")) + of("same_period_customers"), of("logo_base_customers"))
+        } else {
+            (of(count("churned")), of("opening_customers"))
+        };
+        let end = |upper: bool| Term::Wilson { upper, of: Box::new([churned.clone(), base.clone()]) };
+        let unbounded = "a share above 1 has no interval";
+        let year = (Term::Number(1) - of("logo_churn_rate")).power(self.view.periods().grain().per_year());
+        let mut out = vec![
+            Formula::new("logo_churn_rate", churned.clone() / base.clone()),
+            Formula::new("logo_churn_ci_low", end(false)).unless(unbounded),
+            Formula::new("logo_churn_ci_high", end(true)).unless(unbounded),
+            Formula::new("logo_churn_rate_annualised", Term::Number(1) - year),
+            Formula::new("logo_retention_rate", (base.clone() - churned) / base)
+                .unless("one reason alone retains nobody: NULL in rows of the breakdown `reason`"),
+            Formula::new("churned_revenue_rate", lost() / of("opening_mrr")),
+            Formula::new("gross_churn_mrr", gross),
+            Formula::new("gross_revenue_churn_rate", of("gross_churn_mrr") / of("opening_mrr")),
+            Formula::new("net_churn_mrr", net),
+            Formula::new("net_revenue_churn_rate", of("net_churn_mrr") / of("opening_mrr")),
+        ];
+        if self.logo_base == LogoBase::OpeningAndNew {
+            let base = of("opening_customers") + of("new_customers") + of("same_period_customers");
+            out.push(Formula::new("logo_base_customers", base));
+        } else if self.is_open() {
+            out.push(Formula::new("logo_base_customers", of("opening_customers")));
+        }
+        out
+    }
+
+    fn behind(&self, inputs: &Inputs, _: &LazyFrame, row: &Row, _: &[String]) -> PolarsResult<Vec<Behind>> {
+        use ColumnType::{Money, String as Text};
+        let Some(period) = self.view.period_of(row) else { return Ok(Vec::new()) };
+        let moves = self.view.moves_of(inputs, row, period, period)?;
+        let is = |kind: &str, value: &str| when(col("kind").eq(lit(kind.to_owned()))).then(col(value)).otherwise(int(0));
+        let mut lost = moves.clone().filter(col("kind").eq(lit("churned")));
+        if let (Some(map), Some("reason")) = (&self.reasons, row.text("breakdown")) {
+            for (level, column) in [(0, "reason_kind"), (1, "churn_reason")] {
+                lost = lost.filter(Self::mapped(map, level).eq(lit(row.text(column).unwrap_or_default().to_owned())));
+            }
+        }
+        let mut shown = vec![("customer_id", Text), ("before", Money)];
+        if self.view.reasons {
+            shown.push(("reason", Text));
+        }
+        let lost = Behind::customers("customers lost in the period", lost, &shown)
+            .adds(count("churned"), "one")
+            .adds(amount("churned"), "amount")
+            .by("before")
+            .ledger(self.view.ledger_rows(period, period));
+        let kinds = ["contraction", "expansion", "reactivation"];
+        let others = moves
+            .filter(kinds.map(|k| col("kind").eq(lit(k))).into_iter().reduce(Expr::or).unwrap_or_else(|| lit(false)))
+            .with_columns(kinds.map(|k| is(k, "amount").alias(amount(k))));
+        let shown = [("customer_id", Text), ("kind", Text), ("before", Money), ("after", Money), ("amount", Money)];
+        let mut others = Behind::customers("customers that pay another amount", others, &shown).by("amount").brief();
+        for kind in kinds {
+            others = others.adds(amount(kind), amount(kind));
+        }
+        let rows_of_period = || self.view.ledger_rows(period, period);
+        let mut out = vec![lost, others.ledger(rows_of_period())];
+        if self.is_open() {
+            let new = self.view.moves_of(inputs, row, period, period)?.filter(col("kind").eq(lit("new")));
+            let new = Behind::customers("new customers of the period", new, &[("customer_id", Text), ("after", Money)]);
+            out.push(new.adds("new_customers", "one").by("after").brief().ledger(rows_of_period()));
+        }
+        if self.same_period == SamePeriod::Both {
+            let here = col("period").eq(lit(period)).and(self.view.of_row(row));
+            let visits = self.visits(inputs)?.filter(here).with_column(int(1).alias("one"));
+            let visits = Behind::customers("customers that came and went within the period", visits, &[("customer_id", Text)]);
+            out.push(visits.adds("same_period_customers", "one").by("one").ledger(rows_of_period()));
+        }
+        out.push(self.view.paying(inputs, row, period, false)?);
+        Ok(out)
     }
 }
 

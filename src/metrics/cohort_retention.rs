@@ -4,11 +4,13 @@ use polars::prelude::*;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use crate::expr::calendar::Grain;
+use crate::expr::calendar::{Grain, date_lit};
 use crate::expr::cohort::{Births, Cells, Cohorts, MEASURES, Measure};
 use crate::expr::dims::{cols_of, int, sort_on};
 use crate::expr::ratio::{ratio, wilson};
 use crate::expr::steps::ValueAt;
+use crate::metrics::behind::{Behind, Row};
+use crate::metrics::formula::{Formula, Term, of};
 use crate::metrics::view::{FxRates, LedgerView};
 use crate::metrics::{Identity, Inputs, Metric};
 use crate::plan::resolver::Resolver;
@@ -194,6 +196,41 @@ pub fn resolve(cx: &mut Resolver<'_>) -> Option<Box<dyn Metric>> {
 }
 
 impl CohortRetention {
+    /// The customers of a cell, with what is retained of each.
+    fn members(&self, inputs: &Inputs, row: &Row, offset: i32, measure: Measure) -> PolarsResult<Behind> {
+        use ColumnType::{Date, Int, Money, String as Text};
+        let cohort = match (row.is("is_total"), row.text("cohort"), row.date("cohort")) {
+            (false, Some(text), _) => Some(lit(text.to_owned())),
+            (false, None, Some(day)) => Some(date_lit(day)),
+            _ => None,
+        };
+        let currency = lit(row.text("currency").unwrap_or_default().to_owned());
+        let rows = self
+            .cohorts
+            .members(&self.view.ledger(inputs)?, self.births(inputs)?, offset)?
+            .filter(self.cohorts.of_cell(cohort, offset).and(col("currency").eq(currency)))
+            .with_columns([int(1).alias("one"), self.view.periods().start(col("origin")).alias("entered_in")]);
+        let (retained, base, unit) = match measure {
+            Measure::Customers => ("customers", "one", Int),
+            Measure::GrossRevenue => ("gross", "entry", Money),
+            Measure::NetRevenue => ("net", "entry", Money),
+        };
+        let shown = [("customer_id", Text), ("entered_in", Date), ("entry", Money), (retained, unit)];
+        let title = format!("customers of the cohort and their {} at offset {offset}", measure.name());
+        // Whoever is lost comes first: the order is by what they entered with.
+        let rows = rows.with_column((col(base) - col(retained)).alias("lost"));
+        let names = match measure {
+            Measure::Customers => ["retained_customers", "base_customers"],
+            _ => ["retained_mrr", "base_mrr"],
+        };
+        let behind = Behind::customers(title, rows, &shown).adds(names[0], retained).adds(names[1], base).by("lost");
+        let ledger = self.view.ledger_until(self.view.as_of());
+        Ok(match self.layout {
+            Layout::Long => behind.shares("rate", retained, base).ledger(ledger),
+            Layout::Wide => behind.shares(format!("offset_{offset}"), retained, base).ledger(ledger),
+        })
+    }
+
     fn births(&self, inputs: &Inputs) -> PolarsResult<Option<LazyFrame>> {
         self.cohorts.born.as_ref().map(|b| inputs.get(&b.from)).transpose()
     }
@@ -331,5 +368,45 @@ impl Metric for CohortRetention {
             });
         }
         Ok(out)
+    }
+
+    fn formulas(&self) -> Vec<Formula> {
+        if self.layout == Layout::Wide {
+            return Vec::new();
+        }
+        let unless = match self.min_customers {
+            0 => "the period at that offset was not over: NULL in immature cells".to_owned(),
+            n => format!("NULL in immature cells and in those of fewer than {n} customers"),
+        };
+        let customers = || ["retained_customers".to_owned(), "base_customers".to_owned()];
+        let rate = |[retained, base]: [String; 2], measures: &[&str]| {
+            Formula::new("rate", of(retained) / of(base)).only("measure", measures).unless(unless.clone())
+        };
+        let end = |name: &str, upper: bool| {
+            Formula::new(name, Term::Wilson { upper, of: Box::new(customers().map(of)) }).only("measure", &["customers"]).unless(unless.clone())
+        };
+        vec![
+            rate(customers(), &["customers"]),
+            rate(["retained_mrr", "base_mrr"].map(str::to_owned), &["gross_revenue", "net_revenue"]),
+            end("ci_low", false),
+            end("ci_high", true),
+        ]
+    }
+
+    fn behind(&self, inputs: &Inputs, _: &LazyFrame, row: &Row, columns: &[String]) -> PolarsResult<Vec<Behind>> {
+        if self.layout == Layout::Long {
+            let offset = row.int("period_offset").and_then(|k| i32::try_from(k).ok());
+            let measure = MEASURES.into_iter().find(|m| Some(m.name()) == row.text("measure"));
+            let Some((offset, measure)) = offset.zip(measure) else { return Ok(Vec::new()) };
+            return Ok(vec![self.members(inputs, row, offset, measure)?]);
+        }
+        // Of a whole row the last known offset is explained, of asked columns each.
+        let asked = (0..=self.cohorts.horizon).filter(|k| columns.contains(&format!("offset_{k}")));
+        let last = (0..=self.cohorts.horizon)
+            .rev()
+            .find(|k| matches!(row.0.get(&format!("offset_{k}")), Some(crate::schema::Cell::Float(_))));
+        let offsets: Vec<i32> = if columns.is_empty() { last.into_iter().collect() } else { asked.collect() };
+        let measure = self.measures.first().copied().unwrap_or(Measure::Customers);
+        offsets.into_iter().map(|k| self.members(inputs, row, k, measure)).collect()
     }
 }

@@ -12,6 +12,8 @@ use crate::expr::lmdi::{contribution, log_mean};
 use crate::expr::money::{div_half_even, float_to_units, share_of};
 use crate::expr::ratio::{ratio, reason};
 use crate::expr::steps::ValueAt;
+use crate::metrics::behind::{Behind, Row};
+use crate::metrics::formula::{Formula, Term, of};
 use crate::metrics::view::LedgerView;
 use crate::metrics::{Headline, Inputs, Metric, ShownAs};
 use crate::plan::resolver::Resolver;
@@ -222,6 +224,42 @@ impl Ltv {
         lit(self.margin).cast(DataType::Float64) / lit(ONE).cast(DataType::Float64)
     }
 
+    /// The cost rows of a row of the table.
+    fn costs_of(&self, costs: &Costs, inputs: &Inputs, row: &Row, period: i32) -> PolarsResult<Behind> {
+        use ColumnType::{Date, Money, String as Text};
+        let is_in = |names: &[String]| names.iter().map(|n| col("category").eq(lit(n.as_str()))).reduce(Expr::or).unwrap_or_else(|| lit(false));
+        let mut columns = vec![
+            costs.currency.clone().alias("currency"),
+            col(costs.month.as_str()).alias("month"),
+            self.view.periods().index(col(costs.month.as_str())).alias("period"),
+            col(costs.category.as_str()).alias("category"),
+            col(costs.amount.as_str()).alias("amount"),
+        ];
+        let by = self.view.by();
+        columns.extend(costs.by.iter().flatten().zip(by).map(|(c, d)| col(c.as_str()).alias(d.as_str())));
+        let side = |is: Expr, period: i32| when(is.and(col("period").eq(lit(period)))).then(col("amount")).otherwise(int(0));
+        let group = if costs.by.is_some() || row.is("is_total") { self.view.of_row(row) } else { lit(false) };
+        let rows = inputs
+            .get(&costs.from)?
+            .filter(col(costs.month.as_str()).lt_eq(date_lit(self.view.as_of())))
+            .select(columns)
+            .filter(group)
+            .with_columns([
+                side(is_in(&costs.acquisition), period - costs.lag).alias("acquisition_cost"),
+                side(is_in(&costs.retention), period).alias("retention_cost"),
+            ])
+            .filter(col("acquisition_cost").neq(int(0)).or(col("retention_cost").neq(int(0))))
+            .sort(["month", "category"], SortMultipleOptions::default());
+        let mut shown = vec![("month", Date), ("category", Text)];
+        if costs.by.is_some() {
+            shown.extend(by.iter().map(|d| (d.as_str(), Text)));
+        }
+        shown.push(("amount", Money));
+        Ok(Behind::customers(format!("rows of `{}`", costs.from), rows, &shown)
+            .adds("acquisition_cost", "acquisition_cost")
+            .adds("retention_cost", "retention_cost"))
+    }
+
     /// Spend per currency, month and group: `acquisition_cost` (in the month it wins customers) and `retention_cost`.
     fn spend(&self, costs: &Costs, inputs: &Inputs) -> PolarsResult<LazyFrame> {
         let by = self.view.by();
@@ -388,22 +426,46 @@ impl Ltv {
             ]))
     }
 
-    fn months_query(&self, inputs: &Inputs) -> PolarsResult<LazyFrame> {
-        let rows = bridge(&self.view.steps(inputs)?, &self.view.of())?.with_columns([
+    /// The months that a row averages, oldest first, with the churn of each.
+    fn averaged(&self, inputs: &Inputs, row: &Row, period: i32) -> PolarsResult<Behind> {
+        use ColumnType::{Date, Float, Int, Money};
+        let (lost, base, unit) = match self.basis {
+            ChurnBasis::Logo => (col(count("churned")), "opening_customers", Int),
+            ChurnBasis::Revenue => (int(0) - col(amount("churned")) - col(amount("contraction")), "opening_mrr", Money),
+        };
+        let first = period - i32::try_from(self.months).unwrap_or(i32::MAX) + 1;
+        let rows = self
+            .bridge_of(inputs)?
+            .filter(self.view.of_row(row).and(col("is_total").eq(lit(row.is("is_total")))))
+            .filter(col("period").gt_eq(lit(first)).and(col("period").lt_eq(lit(period))))
+            .with_columns([lost.clone().alias("lost"), ratio(lost, col(base)).alias("churn")])
+            .sort(["period"], SortMultipleOptions::default());
+        let shown = [("period_start", Date), (base, unit), ("lost", unit), ("churn", Float)];
+        let title = format!("months whose {} churn is averaged", if self.basis == ChurnBasis::Logo { "logo" } else { "revenue" });
+        Ok(Behind::customers(title, rows, &shown).means("trailing_churn_rate", "churn"))
+    }
+
+    /// The bridge, with transfers in the opening as in `churn`.
+    fn bridge_of(&self, inputs: &Inputs) -> PolarsResult<LazyFrame> {
+        Ok(bridge(&self.view.steps(inputs)?, &self.view.of())?.with_columns([
             (col("opening_mrr") + col(amount("transfer_in")) + col(amount("transfer_out"))).alias("opening_mrr"),
             (col("opening_customers") + col(count("transfer_in")) - col(count("transfer_out"))).alias("opening_customers"),
             self.view.periods().start(col("period")).alias("period_start"),
             col("period").lt_eq(lit(self.view.last_complete())).alias("is_complete"),
-        ]);
-        let rows = self.with_change(self.with_ltv(rows)?)?.with_column(self.margin_rate().alias("gross_margin"));
+        ]))
+    }
+
+    fn months_query(&self, inputs: &Inputs) -> PolarsResult<LazyFrame> {
+        let rows = self.with_ltv(self.bridge_of(inputs)?)?;
+        let rows = self.with_change(rows)?.with_column(self.margin_rate().alias("gross_margin"));
         match &self.costs {
             None => Ok(rows),
             Some(costs) => self.with_costs(rows, costs, inputs),
         }
     }
 
-    fn cohorts_query(&self, inputs: &Inputs) -> PolarsResult<LazyFrame> {
-        let cohorts = Cohorts {
+    fn cohorts(&self) -> Cohorts {
+        Cohorts {
             periods: self.view.periods(),
             last: self.view.last(),
             last_complete: self.view.last_complete(),
@@ -413,8 +475,11 @@ impl Ltv {
             value: self.view.value(),
             unbounded: false,
             ratchet: false,
-        };
-        let Cells { cells, total: _ } = cohorts.cells(&self.view.ledger(inputs)?, None)?;
+        }
+    }
+
+    fn cohorts_query(&self, inputs: &Inputs) -> PolarsResult<LazyFrame> {
+        let Cells { cells, total: _ } = self.cohorts().cells(&self.view.ledger(inputs)?, None)?;
         let mature = |e: Expr| when(col("is_mature")).then(e).otherwise(lit(NULL));
         Ok(cells
             .sort(["currency", "cohort", "period_offset"], SortMultipleOptions::default())
@@ -502,5 +567,88 @@ impl Metric for Ltv {
         out.into_iter()
             .map(|(label, column, shown_as)| Headline { label: label.to_owned(), column: column.to_owned(), only: Vec::new(), shown_as })
             .collect()
+    }
+
+    fn formulas(&self) -> Vec<Formula> {
+        if self.kind == View::Cohorts {
+            return vec![
+                Formula::new("cumulative_margin", of("cumulative_revenue") * of("gross_margin")),
+                Formula::new("ltv_to_date", of("cumulative_margin") / of("cohort_size")),
+            ];
+        }
+        let why = |column: &str| format!("`{column}` says why there is none");
+        let mut out = vec![
+            Formula::new("arpa", of("closing_mrr") / of("closing_customers")),
+            Formula::new("ltv", of("closing_mrr") * of("gross_margin") / of("closing_customers") / of("trailing_churn_rate"))
+                .unless(why("ltv_reason")),
+            Formula::new("ltv_change", of("ltv") - Term::Earlier("ltv".to_owned(), 1)),
+            Formula::new("ltv_change_from_churn", of("ltv_change") - of("ltv_change_from_arpa")),
+        ];
+        if self.costs.is_some() {
+            out.extend([
+                Formula::new("cac", of("acquisition_cost") / of("new_customers")).unless(why("cac_reason")),
+                Formula::new("cac_payback_months", of("acquisition_cost") / (of("new_mrr") * of("gross_margin"))).unless(why("cac_reason")),
+                Formula::new("ltv_cac_ratio", of("ltv") / of("cac")),
+                Formula::new(
+                    "crc",
+                    of("retention_cost") * Term::Number(2) / (of("opening_customers") + of("closing_customers")),
+                )
+                .unless(why("crc_reason")),
+                Formula::new("ltv_crc_ratio", of("ltv") * of("trailing_churn_rate") / of("crc")),
+            ]);
+        }
+        out
+    }
+
+    fn behind(&self, inputs: &Inputs, _: &LazyFrame, row: &Row, _: &[String]) -> PolarsResult<Vec<Behind>> {
+        use ColumnType::{Date, Money, String as Text};
+        if self.kind == View::Cohorts {
+            let offset = row.int("period_offset").and_then(|k| i32::try_from(k).ok());
+            let Some((cohort, offset)) = row.date("cohort").zip(offset) else { return Ok(Vec::new()) };
+            let currency = lit(row.text("currency").unwrap_or_default().to_owned());
+            let rows = self
+                .cohorts()
+                .members(&self.view.ledger(inputs)?, None, offset)?
+                .filter(self.cohorts().of_cell(Some(date_lit(cohort)), offset).and(col("currency").eq(currency)))
+                .with_column(int(1).alias("one"));
+            let shown = [("customer_id", Text), ("entry", Money), ("net", Money), ("cumulative", Money)];
+            return Ok(vec![
+                Behind::customers(format!("customers of the cohort, what they pay at offset {offset} and paid so far"), rows, &shown)
+                    .adds("cohort_size", "one")
+                    .adds("cumulative_revenue", "cumulative")
+                    .by("cumulative")
+                    .ledger(self.view.ledger_until(self.view.as_of())),
+            ]);
+        }
+        let Some(period) = self.view.period_of(row) else { return Ok(Vec::new()) };
+        let first = period - i32::try_from(self.months).unwrap_or(i32::MAX) + 1;
+        let churned = self.view.moves_of(inputs, row, first, period)?.filter(col("kind").eq(lit("churned")));
+        let mut shown = vec![("period_start", Date), ("customer_id", Text), ("before", Money)];
+        if self.view.reasons {
+            shown.push(("reason", Text));
+        }
+        let churned = Behind::customers("customers lost in the months that are averaged", churned, &shown)
+            .adds("churn_events", "one")
+            .by("before")
+            .ledger(self.view.ledger_rows(first, period));
+        let mut out = vec![self.averaged(inputs, row, period)?, churned];
+        if let Some(costs) = &self.costs {
+            let new = self.view.moves_of(inputs, row, period, period)?.filter(col("kind").eq(lit("new")));
+            let shown = [("customer_id", Text), ("after", Money)];
+            out.push(
+                Behind::customers("customers won in the month", new, &shown)
+                    .adds("new_customers", "one")
+                    .adds("new_mrr", "amount")
+                    .by("amount")
+                    .brief()
+                    .ledger(self.view.ledger_rows(period, period)),
+            );
+            out.push(self.costs_of(costs, inputs, row, period)?);
+        }
+        // The table has no opening revenue.
+        let mut opening = self.view.paying(inputs, row, period, false)?;
+        opening.adds.retain(|a| a.column == "opening_customers");
+        out.extend([opening, self.view.paying(inputs, row, period, true)?]);
+        Ok(out)
     }
 }

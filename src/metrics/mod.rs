@@ -28,6 +28,8 @@ macro_rules! metrics {
     };
 }
 
+pub mod behind;
+pub mod formula;
 pub mod view;
 
 metrics! {
@@ -114,6 +116,39 @@ pub trait Metric: Send + Sync {
     /// Columns worth a line in the summary of a run, read from the last complete total row.
     fn headlines(&self) -> Vec<Headline> {
         Vec::new()
+    }
+
+    /// How columns follow from others of their row; what `explain` prints with values.
+    fn formulas(&self) -> Vec<formula::Formula> {
+        Vec::new()
+    }
+
+    /// The rows that add up to the cells of one row of the table; `output` is the table. `columns` are
+    /// the ones asked for, none for all.
+    ///
+    /// # Errors
+    /// As [`Metric::query`].
+    fn behind(
+        &self,
+        _inputs: &Inputs,
+        _output: &LazyFrame,
+        _row: &behind::Row,
+        _columns: &[String],
+    ) -> PolarsResult<Vec<behind::Behind>> {
+        Ok(Vec::new())
+    }
+
+    /// Sources with rows of customers, the one with what they pay first.
+    fn customer_rows(&self) -> Vec<behind::Belonging> {
+        Vec::new()
+    }
+
+    /// The ids that the sources give to customers, `source_id` by `customer_id`; `None` where they are the same.
+    ///
+    /// # Errors
+    /// As [`Metric::query`].
+    fn source_ids(&self, _inputs: &Inputs) -> PolarsResult<Option<LazyFrame>> {
+        Ok(None)
     }
 
     /// What later tables may rely on when this one is a ledger.

@@ -20,6 +20,8 @@ use crate::expr::dims::{cols_of, int};
 use crate::expr::key::packed;
 use crate::expr::money::MAX_EXACT;
 use crate::expr::steps::first_of_series;
+use crate::metrics::behind::{Behind, Belonging, Row};
+use crate::metrics::formula::{Formula, of};
 use crate::metrics::{Identity, Inputs, LedgerShape, Metric};
 use crate::schema::{ColumnType, TableSchema};
 pub use resolve::resolve;
@@ -572,6 +574,40 @@ impl Metric for MrrLedger {
             reads: indexmap::IndexMap::new(),
             definition: Arc::new(self.clone()),
         })
+    }
+
+    fn formulas(&self) -> Vec<Formula> {
+        vec![Formula::new("mrr_after", of("mrr_before") + of("mrr_delta"))]
+    }
+
+    fn behind(&self, _: &Inputs, output: &LazyFrame, row: &Row, _: &[String]) -> PolarsResult<Vec<Behind>> {
+        Ok(crate::metrics::behind::history(&self.output(), output, row))
+    }
+
+    fn customer_rows(&self) -> Vec<Belonging> {
+        let own = |source: &str, column: &str| Belonging { source: source.to_owned(), column: column.to_owned(), through: None };
+        let of = |source: &str, subject: &Subject| match subject {
+            Subject::Customer(column) => own(source, column),
+            Subject::Subscription(column) => Belonging { through: self.subscription.clone(), ..own(source, column) },
+        };
+        let mut out = vec![own(&self.from, &self.customer)];
+        out.extend(self.discounts.iter().map(|d| of(&d.from, &d.subject)));
+        out.extend(self.pauses.iter().map(|p| of(&p.from, &p.subject)));
+        out.extend(self.usage.iter().map(|u| own(&u.from, &u.customer)));
+        out.extend(self.identities.iter().chain(&self.parents).map(|m| own(&m.from, &m.id)));
+        out.extend(self.dimensions.iter().map(|d| own(&d.from, &d.customer)));
+        out
+    }
+
+    fn source_ids(&self, inputs: &Inputs) -> PolarsResult<Option<LazyFrame>> {
+        if self.identities.is_none() && self.parents.is_none() {
+            return Ok(None);
+        }
+        let ids = inputs
+            .get(&self.from)?
+            .select([col(self.customer.as_str()).alias("source_id"), col(self.customer.as_str()).alias("customer_id")])
+            .unique(None, UniqueKeepStrategy::Any);
+        Ok(Some(self.owned(ids, inputs)?.select(cols_of(&["customer_id", "source_id"]))))
     }
 }
 

@@ -4,14 +4,16 @@ use polars::prelude::*;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use crate::expr::bridge::{KINDS, amount, bridge, bridge_of_events, count};
+use crate::expr::bridge::{GAINED, KINDS, LOST, amount, bridge, bridge_of_events, count, events};
 use crate::expr::calendar::Grain;
 use crate::expr::dims::{cols_of, int, sort_on};
 use crate::expr::money::div_half_even;
 use crate::expr::ratio::{ratio, reason};
 use crate::expr::steps::ValueAt;
-use crate::metrics::{Headline, Identity, Inputs, Metric, ShownAs};
+use crate::metrics::behind::{Behind, Row};
+use crate::metrics::formula::{Formula, Term, of, sum};
 use crate::metrics::view::LedgerView;
+use crate::metrics::{Headline, Identity, Inputs, Metric, ShownAs};
 use crate::plan::resolver::Resolver;
 use crate::schema::{ColumnType, TableSchema};
 
@@ -171,5 +173,63 @@ impl Metric for MrrMovements {
         ]
         .map(|(label, column, shown_as)| Headline { label: label.to_owned(), column: column.to_owned(), only: Vec::new(), shown_as })
         .to_vec()
+    }
+
+    fn formulas(&self) -> Vec<Formula> {
+        let mut gains = vec![amount("new"), amount("expansion")];
+        if self.with_reactivation {
+            gains.push(amount("reactivation"));
+        }
+        let mut out = vec![
+            Formula::new("net_new_mrr", sum(KINDS.map(amount))),
+            Formula::new("closing_mrr", of("opening_mrr") + sum(KINDS.map(amount))),
+            Formula::new("closing_arr", of("closing_mrr") * Term::Number(12)),
+            Formula::new(
+                "net_new_customers",
+                sum(GAINED.map(count)) - sum(LOST.map(count)),
+            ),
+            Formula::new("closing_customers", of("opening_customers") + of("net_new_customers")),
+            Formula::new("arpa", of("closing_mrr") / of("closing_customers")),
+            Formula::new("mrr_growth_rate", of("net_new_mrr") / of("opening_mrr")),
+            Formula::new("quick_ratio_numerator", sum(gains)),
+            Formula::new("quick_ratio_denominator", -of(amount("contraction")) - of(amount("churned"))),
+            Formula::new("quick_ratio", of("quick_ratio_numerator") / of("quick_ratio_denominator")),
+        ];
+        if let Some(year) = self.view.periods_per_year().and_then(|n| u32::try_from(n).ok()) {
+            let before = Term::Earlier("closing_mrr".to_owned(), year);
+            out.push(Formula::new("mrr_growth_rate_yoy", of("closing_mrr") / before - Term::Number(1)));
+        }
+        out
+    }
+
+    fn behind(&self, inputs: &Inputs, _: &LazyFrame, row: &Row, _: &[String]) -> PolarsResult<Vec<Behind>> {
+        use ColumnType::{Money, String as Text};
+        let Some(period) = self.view.period_of(row) else { return Ok(Vec::new()) };
+        let is = |kind: &str, value: &str| when(col("kind").eq(lit(kind.to_owned()))).then(col(value)).otherwise(int(0));
+        let per_kind = |k: &str| [is(k, "amount").alias(amount(k)), is(k, "one").alias(count(k))];
+        let rows = match self.basis {
+            Basis::Snapshot => self.view.moves_of(inputs, row, period, period)?,
+            Basis::Events => self.view.part_of(inputs, row, events(self.view.ledger(inputs)?, &self.view.of()), (period, period))?,
+        };
+        let rows = rows.with_columns(KINDS.iter().flat_map(|k| per_kind(k)).collect::<Vec<_>>());
+        let shown = [("customer_id", Text), ("kind", Text), ("before", Money), ("after", Money), ("amount", Money)];
+        let mut moved = Behind::customers("customers whose revenue moved in the period", rows, &shown).by("amount");
+        for kind in KINDS {
+            moved = moved.adds(amount(kind), amount(kind)).adds(count(kind), count(kind));
+        }
+        let moved = moved.ledger(self.view.ledger_rows(period, period));
+        if self.basis == Basis::Events {
+            // The balances of a group sum what happened in it, not what its customers pay.
+            return Ok(vec![moved]);
+        }
+        // Transfers are movements here: the period opens with what the one before closed with.
+        let opening = self.view.standing(inputs, row, period - 1)?.filter(col("closing").gt(int(0)));
+        let opening = Behind::customers("customers that paid when the period opened", opening, &[("customer_id", Text), ("closing", Money)])
+            .adds("opening_mrr", "closing")
+            .adds("opening_customers", "closing_one")
+            .by("closing")
+            .brief()
+            .ledger(self.view.ledger_until(self.view.last_day(period - 1)));
+        Ok(vec![moved, opening, self.view.paying(inputs, row, period, true)?])
     }
 }

@@ -11,6 +11,8 @@ use crate::expr::key::packed;
 use crate::expr::money::float_to_units;
 use crate::expr::ratio::{ratio, reason};
 use crate::expr::steps::{ValueAt, first_of_series};
+use crate::metrics::behind::{Behind, Row};
+use crate::metrics::formula::{Formula, of};
 use crate::metrics::view::{FxRates, LedgerView};
 use crate::metrics::{Headline, Identity, Inputs, Metric, ShownAs};
 use crate::plan::resolver::Resolver;
@@ -174,6 +176,68 @@ impl RevenueRetention {
         Ok(summed(concat([points.clone().select(enter), points.select(leave)], UnionArgs::default())?))
     }
 
+    /// The monthly bridge. Transfers happen at the start of a period: they belong to its base, as in `churn`.
+    fn bridge(&self, steps: &LazyFrame) -> PolarsResult<LazyFrame> {
+        Ok(bridge(steps, &self.view.of())?.with_columns([
+            (col("opening_mrr") + col(amount("transfer_in")) + col(amount("transfer_out"))).alias("opening_mrr"),
+            (col("opening_customers") + col(count("transfer_in")) - col(count("transfer_out"))).alias("opening_customers"),
+        ]))
+    }
+
+    /// Who paid at the start of a window, and what each pays at its end: the state that `cohort` sums.
+    fn base_of(&self, inputs: &Inputs, row: &Row, period: i32, window: i32) -> PolarsResult<LazyFrame> {
+        let unknown = || lit(NULL).cast(DataType::Int64);
+        let at = |period: i32, value: Expr| when(col("period").lt_eq(lit(period))).then(value).otherwise(unknown());
+        let last = |e: Expr, name: &str| e.sort_by([col("period")], SortMultipleOptions::default()).drop_nulls().last().alias(name);
+        let mut values = vec![
+            last(at(period - window, col("after")), "then"),
+            last(col("after"), "now"),
+        ];
+        // The dimensions are those of the first day of the window.
+        values.extend(self.view.by().iter().map(|d| {
+            let known = when(col("period").lt_eq(lit(period - window + 1))).then(col(d.as_str())).otherwise(lit(NULL));
+            last(known, d)
+        }));
+        let one_if = |condition: Expr| when(condition).then(int(1)).otherwise(int(0));
+        let rows = self
+            .view
+            .steps(inputs)?
+            .filter(col("period").lt_eq(lit(period)))
+            .group_by(cols_of(&["series", "currency"]))
+            .agg(values)
+            .filter(col("then").gt(int(0)).and(self.view.of_row(row)))
+            .with_columns([
+                (col("now") - col("then")).alias("change"),
+                when(col("now").lt(col("then"))).then(col("now")).otherwise(col("then")).alias("gross"),
+                one_if(col("then").gt(int(0))).alias("one"),
+                one_if(col("now").gt(int(0))).alias("stayed"),
+            ]);
+        self.view.named(inputs, rows)
+    }
+
+    /// What the base paid when the window opened, and every movement that the flow counts, per customer.
+    fn flow_of(&self, inputs: &Inputs, row: &Row, period: i32, window: i32) -> PolarsResult<LazyFrame> {
+        let first = period - window + 1;
+        let is = |kinds: &[&str]| kinds.iter().map(|k| col("kind").eq(lit((*k).to_owned()))).reduce(Expr::or).unwrap_or_else(|| lit(false));
+        let only = |kinds: &[&str]| when(is(kinds)).then(col("amount")).otherwise(int(0));
+        let columns = ["customer_id", "base", "lost", "gained", "one"];
+        let opening = self
+            .view
+            .standing(inputs, row, first)?
+            .filter(col("opening").gt(int(0)))
+            .with_columns([col("opening").alias("base"), int(0).alias("lost"), int(0).alias("gained"), col("opening_one").alias("one")]);
+        let moved = self
+            .view
+            .moves_of(inputs, row, first, period)?
+            .filter(is(&["contraction", "paused", "churned", "expansion", "resumed"]))
+            .with_columns([int(0).alias("base"), only(&["contraction", "paused", "churned"]).alias("lost"), only(&["expansion", "resumed"]).alias("gained"), int(0).alias("one")]);
+        Ok(concat([opening.select(cols_of(&columns)), moved.select(cols_of(&columns))], UnionArgs::default())?
+            .group_by([col("customer_id")])
+            .agg(columns[1..].iter().map(|c| col(*c).sum()).collect::<Vec<_>>())
+            .with_columns([(col("base") + col("lost")).alias("gross"), (col("base") + col("lost") + col("gained")).alias("net")])
+            .with_column((col("lost") + col("gained")).alias("change")))
+    }
+
     /// Opening of the window and what its movements left of it, from the monthly bridge.
     fn flow(&self, bridge: &LazyFrame, window: u32) -> PolarsResult<LazyFrame> {
         let mut group = self.view.group();
@@ -250,11 +314,7 @@ impl Metric for RevenueRetention {
 
     fn query(&self, inputs: &Inputs) -> PolarsResult<LazyFrame> {
         let steps = self.view.steps(inputs)?;
-        // Transfers happen at the start of a period: they belong to its base, as in `churn`.
-        let bridge = bridge(&steps, &self.view.of())?.with_columns([
-            (col("opening_mrr") + col(amount("transfer_in")) + col(amount("transfer_out"))).alias("opening_mrr"),
-            (col("opening_customers") + col(count("transfer_in")) - col(count("transfer_out"))).alias("opening_customers"),
-        ]);
+        let bridge = self.bridge(&steps)?;
         let schema = self.output();
         let names: Vec<&str> = schema.names().collect();
         let mut parts = Vec::new();
@@ -323,5 +383,62 @@ impl Metric for RevenueRetention {
                 shown_as: ShownAs::Percent,
             })
             .to_vec()
+    }
+
+    fn formulas(&self) -> Vec<Formula> {
+        ["nrr", "grr"]
+            .into_iter()
+            .flat_map(|rate| {
+                let (numerator, denominator) = (format!("{rate}_numerator"), format!("{rate}_denominator"));
+                [
+                    Formula::new(rate, of(&numerator) / of(&denominator)).only("method", &["cohort", "flow"]),
+                    Formula::new(&numerator, of(rate) * of(&denominator)).only("method", &["chained"]),
+                ]
+            })
+            .collect()
+    }
+
+    fn behind(&self, inputs: &Inputs, _: &LazyFrame, row: &Row, _: &[String]) -> PolarsResult<Vec<Behind>> {
+        use ColumnType::{Date, Float, Money, String as Text};
+        let window = row.int("window_months").and_then(|n| i32::try_from(n).ok());
+        let (Some(period), Some(window)) = (self.view.period_of(row), window) else { return Ok(Vec::new()) };
+        let first = period - window + 1;
+        let then = self.view.last_day(period - window);
+        let base = match row.text("method") {
+            Some("cohort") => {
+                let shown = [("customer_id", Text), ("then", Money), ("now", Money), ("change", Money)];
+                Behind::customers(format!("customers that paid on {then}, then and now"), self.base_of(inputs, row, period, window)?, &shown)
+                    .adds("base_customers", "one")
+                    .adds("retained_customers", "stayed")
+                    .adds("nrr_numerator", "now")
+                    .adds("grr_numerator", "gross")
+            }
+            Some("flow") => {
+                let shown = [("customer_id", Text), ("base", Money), ("lost", Money), ("gained", Money), ("net", Money)];
+                let rows = self.flow_of(inputs, row, period, window)?.with_column(col("base").alias("then"));
+                Behind::customers("customers of the base, and everybody who moved in the window", rows, &shown)
+                    .adds("base_customers", "one")
+                    .adds("nrr_numerator", "net")
+                    .adds("grr_numerator", "gross")
+            }
+            _ => {
+                let columns = ["period_start", "base", "net", "gross", "nrr", "grr"];
+                let rows = self
+                    .flow(&self.bridge(&self.view.steps(inputs)?)?, 1)?
+                    .filter(self.view.of_row(row).and(col("is_total").eq(lit(row.is("is_total")))))
+                    .filter(col("period").gt_eq(lit(first)).and(col("period").lt_eq(lit(period))))
+                    .with_columns([
+                        self.view.periods().start(col("period")).alias("period_start"),
+                        ratio(col("net"), col("base")).alias("nrr"),
+                        ratio(col("gross"), col("base")).alias("grr"),
+                    ])
+                    .sort(["period"], SortMultipleOptions::default())
+                    .select(cols_of(&columns));
+                let shown = [("period_start", Date), ("base", Money), ("net", Money), ("gross", Money), ("nrr", Float), ("grr", Float)];
+                return Ok(vec![Behind::customers("months whose rates are multiplied", rows, &shown)]);
+            }
+        };
+        let base = base.adds("nrr_denominator", "then").adds("grr_denominator", "then").by("change");
+        Ok(vec![base.ledger(self.view.ledger_rows(first, period))])
     }
 }

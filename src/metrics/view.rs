@@ -81,6 +81,16 @@ impl LedgerView {
         self.value
     }
 
+    /// Name of the ledger.
+    pub fn from(&self) -> &str {
+        &self.from
+    }
+
+    /// Instant of a period at which its value is taken.
+    pub fn value_at(&self) -> ValueAt {
+        self.value_at
+    }
+
     /// The periods.
     pub fn periods(&self) -> Periods {
         self.periods

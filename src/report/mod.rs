@@ -4,6 +4,7 @@
 //! clock or writes to a terminal.
 
 pub(crate) mod cell;
+pub mod explain;
 pub mod format;
 mod history;
 mod line;

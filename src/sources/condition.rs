@@ -106,6 +106,22 @@ impl Condition {
         Ok(Self { name: name.to_owned(), sql: sql.to_owned(), columns: read, expr })
     }
 
+    /// The rows for which it holds; `money` names the columns of whole units of 10^-`scale`.
+    pub fn filter(&self, rows: LazyFrame, money: &[&str], scale: u8) -> LazyFrame {
+        const HOLDS: &str = "#holds";
+        let units = |name: &str| format!("#units:{name}");
+        let amounts: Vec<&str> = money.iter().copied().filter(|m| self.columns.iter().any(|c| c == m)).collect();
+        let shown: Vec<Expr> =
+            amounts.iter().flat_map(|m| [col(*m).alias(units(m)), seen(col(*m), scale).alias(*m)]).collect();
+        let hidden: Vec<Expr> = amounts.iter().map(|m| col(units(m)).alias(*m)).collect();
+        let helpers = amounts.iter().map(|m| units(m)).chain([HOLDS.to_owned()]);
+        rows.with_columns(shown)
+            .with_columns([self.expr.clone().alias(HOLDS)])
+            .with_columns(hidden)
+            .filter(col(HOLDS))
+            .drop(by_name(helpers, true, false))
+    }
+
     /// The condition as an expression over columns in which money is decimal, see [`seen`].
     pub(super) fn expr(&self) -> Expr {
         self.expr.clone()

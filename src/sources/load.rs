@@ -66,8 +66,28 @@ pub fn load_against(
 ) -> Result<Vec<LoadedSource>, SourceError> {
     let mut wanted: Vec<(usize, Vec<String>)> = wanted.to_vec();
     add_targets(plans, &mut wanted);
-    let mut sources: Vec<(&SourcePlan, &[String], Rows<'_>)> = Vec::with_capacity(wanted.len());
-    for (index, columns) in &wanted {
+    let sources = judged(plans, &wanted, watch)?;
+    let mut loaded = Vec::with_capacity(sources.len());
+    for (plan, columns, rows) in sources {
+        if watch.cancelled() {
+            return Err(SourceError::Cancelled);
+        }
+        loaded.push(finish(plan, columns, rows, measures)?);
+    }
+    Ok(loaded)
+}
+
+/// A source, the columns that are wanted of it, and its rows with what becomes of each.
+type Judged<'a, 'b> = (&'a SourcePlan, &'b [String], Rows<'a>);
+
+/// Reads sources and finds what becomes of their rows.
+pub(super) fn judged<'a, 'b>(
+    plans: &'a [SourcePlan],
+    wanted: &'b [(usize, Vec<String>)],
+    watch: &mut dyn Watch,
+) -> Result<Vec<Judged<'a, 'b>>, SourceError> {
+    let mut sources: Vec<Judged<'a, 'b>> = Vec::with_capacity(wanted.len());
+    for (index, columns) in wanted {
         if watch.cancelled() {
             return Err(SourceError::Cancelled);
         }
@@ -79,18 +99,11 @@ pub fn load_against(
         watch.source_read(plan);
     }
     refer(&mut sources)?;
-    let mut loaded = Vec::with_capacity(sources.len());
-    for (plan, columns, rows) in sources {
-        if watch.cancelled() {
-            return Err(SourceError::Cancelled);
-        }
-        loaded.push(finish(plan, columns, rows, measures)?);
-    }
-    Ok(loaded)
+    Ok(sources)
 }
 
 /// Sources that others refer to are read too.
-fn add_targets(plans: &[SourcePlan], wanted: &mut Vec<(usize, Vec<String>)>) {
+pub(super) fn add_targets(plans: &[SourcePlan], wanted: &mut Vec<(usize, Vec<String>)>) {
     let mut at = 0;
     while let Some((index, _)) = wanted.get(at) {
         let references = plans.get(*index).map(|plan| plan.references.as_slice()).unwrap_or_default();
@@ -217,11 +230,11 @@ fn finish(
 }
 
 /// Reads files; where the reader stops on bytes that it did not expect, that is an error like any other.
-fn careful<T>(read: impl FnOnce() -> PolarsResult<T>) -> PolarsResult<T> {
+pub(super) fn careful<T>(read: impl FnOnce() -> PolarsResult<T>) -> PolarsResult<T> {
     guarded(read).unwrap_or_else(|words| Err(polars_err!(ComputeError: "the reader gave up: {words}")))
 }
 
-fn engine(plan: &SourcePlan, error: PolarsError) -> SourceError {
+pub(super) fn engine(plan: &SourcePlan, error: PolarsError) -> SourceError {
     SourceError::Engine { source_name: plan.name.clone(), error }
 }
 
@@ -246,7 +259,7 @@ fn changed(plan: &SourcePlan, file: &super::FileInfo) -> SourceError {
 }
 
 /// Which file a failed query failed on: one that changed, or one whose data cannot be read.
-fn blame(plan: &SourcePlan, error: PolarsError) -> SourceError {
+pub(super) fn blame(plan: &SourcePlan, error: PolarsError) -> SourceError {
     if let Err(error) = unchanged(plan) {
         return error;
     }

@@ -20,6 +20,7 @@ pub mod quarantine;
 mod read;
 mod sample;
 mod scan;
+mod trace;
 mod verdict;
 
 #[cfg(test)]
@@ -39,6 +40,7 @@ pub use plan::{
 pub use problem::{FileFault, Problem, Problems};
 pub use proof::proven;
 pub use scan::{empty, scan_plan};
+pub use trace::{FATE, FILE, FILE_ROW, trace};
 
 pub use crate::checks::canonical_type;
 

@@ -156,6 +156,14 @@ fn nothing_in_gives_nothing_out() {
     }
 }
 
+/// Every case of every page that publishes something, with what it published.
+pub fn runs() -> Vec<(String, Ran)> {
+    let cases = REGISTRY.iter().flat_map(|m| Page::of(m).cases.into_iter().map(move |c| (m.name, c)));
+    let ran =
+        cases.filter(|(_, c)| c.rejected.is_empty()).map(|(m, c)| (format!("{m}: {}", c.title), c.run().unwrap()));
+    ran.collect()
+}
+
 /// A page, taken apart.
 struct Page {
     title: String,

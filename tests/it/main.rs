@@ -13,6 +13,7 @@ mod casebook;
 mod cases;
 mod crash;
 mod damage;
+mod explain;
 mod fuzz;
 mod laws;
 mod nightly;
