@@ -470,6 +470,20 @@ impl Metric for MrrLedger {
         };
         let chained = when(same_series()).then(col("mrr_after").shift(lit(1))).otherwise(int(0));
         let mut identities = self.snapshot_identities(inputs)?;
+        // Causes before consequences: the first that fails is the first that is told.
+        for (name, meaning, broken) in [
+            ("rates_are_known", "every amount has an exchange rate for its currency and day", self.missing_rates(&book)),
+            ("rates_are_single", "a currency has one rate a day", self.ambiguous_rates(inputs)?),
+            (
+                "discounts_are_known",
+                "every discount has a start, a known duration, an end where it ends, a per cent from 0 to 100, and at most three per cents run at once",
+                self.odd_discounts(&items, inputs)?,
+            ),
+            ("pauses_are_apart", "pauses of one subscription have a start and do not overlap", self.overlapping_pauses(inputs)?),
+            ("merges_end", "no chain of merged customers is a circle", self.circular_ids(inputs)?),
+        ] {
+            identities.extend(broken.map(|broken| Identity { name, meaning, broken }));
+        }
         identities.extend([
             Identity {
                 name: "amounts_are_known",
@@ -521,19 +535,6 @@ impl Metric for MrrLedger {
                 meaning: "the parts of every expansion and contraction sum to it, and other changes have none",
                 broken: output.clone().filter(parts.neq(when(apart).then(col("mrr_delta")).otherwise(int(0)))),
             });
-        }
-        for (name, meaning, broken) in [
-            ("rates_are_known", "every amount has an exchange rate for its currency and day", self.missing_rates(&book)),
-            ("rates_are_single", "a currency has one rate a day", self.ambiguous_rates(inputs)?),
-            (
-                "discounts_are_known",
-                "every discount has a start, a known duration, an end where it ends, a per cent from 0 to 100, and at most three per cents run at once",
-                self.odd_discounts(&items, inputs)?,
-            ),
-            ("pauses_are_apart", "pauses of one subscription have a start and do not overlap", self.overlapping_pauses(inputs)?),
-            ("merges_end", "no chain of merged customers is a circle", self.circular_ids(inputs)?),
-        ] {
-            identities.extend(broken.map(|broken| Identity { name, meaning, broken }));
         }
         Ok(identities)
     }
