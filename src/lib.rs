@@ -7,6 +7,7 @@ pub mod diag;
 pub mod dialect;
 pub mod engine;
 pub mod expr;
+pub mod kernel;
 pub mod metrics;
 pub mod money;
 pub mod plan;

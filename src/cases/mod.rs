@@ -77,7 +77,7 @@ pub fn run(
     };
     given::lighten(&mut plan, case);
     let run = RunId { id: "test".to_owned(), started: jiff::Timestamp::UNIX_EPOCH };
-    let outcome = Local.run(&plan, &run, &Quiet::default())?;
+    let outcome = Local::default().run(&plan, &run, &Quiet::default())?;
     Ok(findings(case, &plan, &outcome))
 }
 

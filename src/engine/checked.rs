@@ -3,46 +3,28 @@
 use polars::prelude::*;
 
 use crate::engine::lower::inner_type;
-use crate::engine::{CheckOutcome, EngineError, Figure, Value};
+use crate::engine::{CheckOutcome, Figure, Value};
+use crate::kernel::Rows;
 use crate::metrics::{Headline, Identity};
 use crate::plan::TablePlan;
 
 /// Most rows shown of those that break an identity.
 const SAMPLES: u32 = 5;
 
-/// Runs the identities of several tables jointly; the result is in their order.
-pub(super) fn check(tables: Vec<Vec<Identity>>) -> Result<Vec<Vec<CheckOutcome>>, EngineError> {
-    let failed =
-        |e: PolarsError| EngineError::Query { action: "checking the staged tables".to_owned(), message: e.to_string() };
-    let counts: Vec<LazyFrame> = tables
-        .iter()
-        .flatten()
-        .map(|i| i.broken.clone().select([len().cast(DataType::Int64).alias("broken")]))
-        .collect();
-    let counts = collect_all(&counts).map_err(failed)?;
-    let mut counts = counts.iter().map(|frame| frame.column("broken").and_then(|c| Ok(c.i64()?.get(0).unwrap_or(0))));
-    tables
-        .into_iter()
-        .map(|identities| {
-            identities
-                .into_iter()
-                .map(|identity| {
-                    let broken = counts.next().unwrap_or(Ok(0)).map_err(failed)?;
-                    let samples = if broken == 0 {
-                        Vec::new()
-                    } else {
-                        samples(identity.broken.limit(SAMPLES)).map_err(failed)?
-                    };
-                    Ok(CheckOutcome {
-                        name: identity.name,
-                        meaning: identity.meaning,
-                        broken: broken.unsigned_abs(),
-                        samples,
-                    })
-                })
-                .collect()
+/// Runs the identities of a table jointly; the result is in their order.
+pub(super) fn check(identities: Vec<Identity>) -> PolarsResult<Vec<CheckOutcome>> {
+    let counted = |i: &Identity| i.broken.clone().select([len().cast(DataType::Int64).alias("broken")]);
+    let counts = collect_all(&identities.iter().map(counted).collect::<Vec<_>>())?;
+    let outcome = |(identity, count): (Identity, &DataFrame)| {
+        let broken = count.column("broken")?.i64()?.get(0).unwrap_or(0);
+        Ok(CheckOutcome {
+            name: identity.name,
+            meaning: identity.meaning,
+            broken: broken.unsigned_abs(),
+            samples: if broken == 0 { Vec::new() } else { samples(identity.broken.limit(SAMPLES))? },
         })
-        .collect()
+    };
+    identities.into_iter().zip(&counts).map(outcome).collect()
 }
 
 /// Rows as `column=value` texts.
@@ -71,9 +53,14 @@ pub(super) fn collect_all(frames: &[LazyFrame]) -> PolarsResult<Vec<DataFrame>> 
 }
 
 /// The headline figures of a table: per currency, from the total row of the last complete period.
-pub(super) fn figures(table: &TablePlan, frame: &DataFrame) -> Vec<Figure> {
+pub(super) fn figures(table: &TablePlan, rows: &Rows) -> Vec<Figure> {
+    let headlines = table.metric.headlines();
+    if headlines.is_empty() {
+        return Vec::new();
+    }
     // A figure that cannot be read is no reason to fail a run whose tables are right.
-    table.metric.headlines().into_iter().flat_map(|h| read(table, frame, &h).unwrap_or_default()).collect()
+    let Ok(frame) = rows.frame() else { return Vec::new() };
+    headlines.into_iter().flat_map(|h| read(table, &frame, &h).unwrap_or_default()).collect()
 }
 
 fn read(table: &TablePlan, frame: &DataFrame, headline: &Headline) -> PolarsResult<Vec<Figure>> {

@@ -8,17 +8,19 @@ use polars::prelude::*;
 use crate::engine::before;
 use crate::engine::checked::{check, collect_all, figures};
 use crate::engine::write::{staged, write};
-use crate::engine::{
-    CheckOutcome, EngineError, RunId, RunOutcome, SourceOutcome, Stage, Status, TableOutcome, TableState, Watch,
-};
+use crate::engine::{EngineError, RunId, RunOutcome, SourceOutcome, Stage, Status, TableOutcome, TableState, Watch};
+use crate::kernel::{Rows, Shelf};
 use crate::metrics::Inputs;
 use crate::plan::{GROUP, RunPlan, TablePlan};
-use crate::publish::{Holder, Lock, Recovery, Root, Unit, Verified};
+use crate::publish::{Holder, Lock, Recovery, Root, Staging, Unit, Verified};
 use crate::sources::{self, SourceError};
 
 /// Runs plans with Polars in this process.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Local;
+pub struct Local {
+    /// Whether every step comes from its query, also where there is a pass; for tests that compare both.
+    pub queries_only: bool,
+}
 
 impl crate::engine::Engine for Local {
     fn run(&self, plan: &RunPlan, run: &RunId, watch: &dyn Watch) -> Result<RunOutcome, EngineError> {
@@ -29,7 +31,7 @@ impl crate::engine::Engine for Local {
         let recovered = told(&lock.recover()?);
         untorn(plan, &root)?;
         let mut outcome = RunOutcome { recovered, ..RunOutcome::default() };
-        Run { plan, run, watch, lock: &lock }.go(&mut outcome)?;
+        Run { plan, run, watch, lock: &lock, queries_only: self.queries_only }.go(&mut outcome)?;
         Ok(outcome)
     }
 }
@@ -68,6 +70,7 @@ struct Run<'a> {
     run: &'a RunId,
     watch: &'a dyn Watch,
     lock: &'a Lock,
+    queries_only: bool,
 }
 
 /// Hands the question whether to stop on to the load.
@@ -79,10 +82,36 @@ impl sources::Watch for Loads<'_> {
     }
 }
 
-/// A table on its way: computed, or the state that keeps it from being.
-enum Computed {
-    Frame { frame: DataFrame, attrition: Vec<(String, u64)>, inputs: Box<Inputs> },
-    Not(TableState),
+/// A computed table, with the inputs and steps that its checks look at.
+struct Computed {
+    rows: Rows,
+    attrition: Vec<(String, u64)>,
+    inputs: Inputs,
+}
+
+/// What is told of a table, and its staged file.
+struct Done {
+    told: TableOutcome,
+    file: Option<Verified>,
+}
+
+impl Done {
+    /// Whether there is no table for others to read.
+    fn is_missing(&self) -> bool {
+        matches!(self.told.state, TableState::Failed { .. } | TableState::Skipped { .. })
+    }
+}
+
+/// A table of which nothing is known but its state.
+fn pending(table: &TablePlan, state: TableState) -> TableOutcome {
+    TableOutcome {
+        name: table.name.clone(),
+        ty: table.ty.clone(),
+        state,
+        attrition: Vec::new(),
+        checks: Vec::new(),
+        headlines: Vec::new(),
+    }
 }
 
 impl Run<'_> {
@@ -106,51 +135,24 @@ impl Run<'_> {
             outcome.tables = self.unpublished("a source is stale");
             return Ok(());
         }
-        let mut computed = self.compute(&mut inputs);
-        if self.watch.cancelled() {
+        let staging = self.lock.staging(&self.run.id)?;
+        let tables = self.tables(inputs, &staging)?;
+        if tables.is_none() || self.watch.cancelled() {
+            staging.discard()?;
             outcome.status = Status::Cancelled;
             outcome.tables = self.unpublished("the run was stopped");
             return Ok(());
         }
-        let staging = self.lock.staging(&self.run.id)?;
+        let keep = self.publishable(tables.as_deref().unwrap_or_default());
         let mut verified = BTreeMap::new();
-        let mut identities = Vec::new();
-        for table in &self.plan.tables {
-            let Some(Computed::Frame { frame, inputs: own, .. }) = computed.get(&table.name) else {
-                identities.push(Vec::new());
-                continue;
-            };
-            let output = if table.published {
-                let path = staging.file(&table.name);
-                let file = write(self.plan, table, frame, &path)?;
-                self.watch.stage(Stage::Written { table: &table.name, rows: file.rows });
-                verified.insert(table.name.clone(), file);
-                staged(table, &path)
-            } else {
-                Ok(frame.clone().lazy())
-            };
-            let of_table = output.and_then(|output| table.metric.identities(own, &output));
-            identities.push(of_table.map_err(|e| EngineError::Query {
-                action: format!("checking table `{}`", table.name),
-                message: e.to_string(),
-            })?);
-        }
-        self.watch.stage(Stage::Checking);
-        let checks = check(identities)?;
-        let keep = self.publishable(&computed, &checks);
-        verified.retain(|name, _| keep.contains(name));
-        for (table, checks) in self.plan.tables.iter().zip(checks) {
-            let done = computed
-                .remove(&table.name)
-                .unwrap_or(Computed::Not(TableState::Skipped { reason: "not computed".to_owned() }));
-            outcome.tables.push(Self::told(table, done, checks, &verified));
+        for mut table in tables.into_iter().flatten() {
+            match table.file.filter(|_| keep.contains(&table.told.name)) {
+                Some(file) => _ = verified.insert(table.told.name.clone(), file),
+                None => table.told.headlines.clear(),
+            }
+            outcome.tables.push(table.told);
         }
         outcome.status = status(&outcome.tables);
-        if self.watch.cancelled() {
-            outcome.status = Status::Cancelled;
-            outcome.tables = self.unpublished("the run was stopped");
-            return Ok(());
-        }
         self.watch.stage(Stage::Publishing);
         let retain = NonZeroUsize::new(self.plan.publish.retain as usize).unwrap_or(NonZeroUsize::MIN);
         let units = self.units();
@@ -239,49 +241,85 @@ impl Run<'_> {
         Ok(out)
     }
 
-    /// Computes every table after those that it reads.
-    fn compute(&self, inputs: &mut Inputs) -> BTreeMap<String, Computed> {
-        let mut done: BTreeMap<String, Computed> = BTreeMap::new();
-        loop {
+    /// Computes, stages and checks every table after those that it reads; `None` when the run was stopped.
+    ///
+    /// A frame is let go with the last table that reads it.
+    fn tables(&self, mut inputs: Inputs, staging: &Staging<'_>) -> Result<Option<Vec<Done>>, EngineError> {
+        let mut shelf = Shelf::default();
+        let mut done: Vec<Done> = Vec::new();
+        for (at, table) in self.plan.tables.iter().enumerate() {
             if self.watch.cancelled() {
-                return done;
+                return Ok(None);
             }
-            let mut ready = Vec::new();
-            for table in self.plan.tables.iter().filter(|t| !done.contains_key(&t.name)).collect::<Vec<_>>() {
-                let broken = table.inputs.iter().find(|i| matches!(done.get(*i), Some(Computed::Not(_))));
-                if let Some(input) = broken {
-                    done.insert(
-                        table.name.clone(),
-                        Computed::Not(TableState::Skipped { reason: format!("`{input}` failed") }),
-                    );
-                } else if table.inputs.iter().all(|i| done.contains_key(i)) {
-                    ready.push(table);
-                }
-            }
-            if ready.is_empty() {
-                return done;
-            }
-            for table in ready {
-                if self.watch.cancelled() {
-                    return done;
-                }
+            let broken = done.iter().find(|d| d.is_missing() && table.inputs.contains(&d.told.name));
+            let state = if let Some(input) = broken {
+                Err(TableState::Skipped { reason: format!("`{}` failed", input.told.name) })
+            } else {
                 self.watch.stage(Stage::Computing { tables: &[table.name.as_str()] });
-                let result = one(table, inputs);
-                if let Computed::Frame { frame, .. } = &result {
-                    inputs.insert(table.name.as_str(), frame.clone().lazy());
+                let shelf = (!self.queries_only).then_some(&shelf);
+                one(table, &inputs, shelf).map_err(|message| TableState::Failed { message })
+            };
+            let later = self.plan.tables.get(at + 1..).unwrap_or_default();
+            let read_later = |name: &str| {
+                later.iter().any(|t| t.reads.contains_key(name) || t.inputs.iter().any(|input| input == name))
+            };
+            done.push(match state {
+                Err(state) => Done { told: pending(table, state), file: None },
+                Ok(computed) => {
+                    let is_read = read_later(&table.name);
+                    if is_read && !self.queries_only && table.metric.ledger().is_some() {
+                        shelf.insert(&table.name, &computed.rows).map_err(|e| query_failed("computing", table, &e))?;
+                    }
+                    let (done, output) = self.staged(table, computed, staging)?;
+                    if is_read {
+                        inputs.insert(table.name.as_str(), output);
+                    }
+                    done
                 }
-                done.insert(table.name.clone(), result);
-            }
+            });
+            inputs.retain(read_later);
+            shelf.retain(read_later);
         }
+        Ok(Some(done))
+    }
+
+    /// Writes a table to staging, and checks what was written; the table as others read it.
+    fn staged(
+        &self,
+        table: &TablePlan,
+        computed: Computed,
+        staging: &Staging<'_>,
+    ) -> Result<(Done, LazyFrame), EngineError> {
+        let Computed { rows, attrition, inputs } = computed;
+        let height = u64::try_from(rows.height()).unwrap_or(u64::MAX);
+        let failed = |e: PolarsError| query_failed("checking", table, &e);
+        let headlines = figures(table, &rows);
+        let (file, output) = if table.published {
+            let path = staging.file(&table.name);
+            let file = write(self.plan, table, &rows, &path)?;
+            drop(rows);
+            self.watch.stage(Stage::Written { table: &table.name, rows: file.rows });
+            (Some(file), staged(table, &path).map_err(failed)?)
+        } else {
+            (None, rows.frame().map_err(failed)?.lazy())
+        };
+        self.watch.stage(Stage::Checking { table: &table.name });
+        let checks = table.metric.identities(&inputs, &output).and_then(check).map_err(failed)?;
+        let state = if !table.published && checks.iter().all(|c| c.broken == 0) {
+            TableState::Helper { rows: height }
+        } else {
+            // Replaced when the publish says where it is.
+            TableState::Rejected { rows: height }
+        };
+        Ok((Done { told: TableOutcome { attrition, checks, headlines, ..pending(table, state) }, file }, output))
     }
 
     /// Names of the tables that may become visible: sound, and their whole group too.
-    fn publishable(&self, computed: &BTreeMap<String, Computed>, checks: &[Vec<CheckOutcome>]) -> BTreeSet<String> {
+    fn publishable(&self, done: &[Done]) -> BTreeSet<String> {
         let mut bad: BTreeSet<&str> = BTreeSet::new();
         // Tables follow what they read, so one pass finds everything that rests on a broken one.
-        for (table, checks) in self.plan.tables.iter().zip(checks) {
-            let sound = matches!(computed.get(&table.name), Some(Computed::Frame { .. }))
-                && checks.iter().all(|c| c.broken == 0);
+        for (table, done) in self.plan.tables.iter().zip(done) {
+            let sound = !done.is_missing() && done.told.checks.iter().all(|c| c.broken == 0);
             if !sound || table.inputs.iter().any(|i| bad.contains(i.as_str())) {
                 bad.insert(&table.name);
             }
@@ -292,39 +330,9 @@ impl Run<'_> {
         all.filter(|t| !(torn && together.contains(&t.name))).map(|t| t.name.clone()).collect()
     }
 
-    fn told(
-        table: &TablePlan,
-        done: Computed,
-        checks: Vec<CheckOutcome>,
-        verified: &BTreeMap<String, Verified>,
-    ) -> TableOutcome {
-        let (state, attrition, headlines) = match done {
-            Computed::Not(state) => (state, Vec::new(), Vec::new()),
-            Computed::Frame { frame, attrition, .. } => {
-                let rows = u64::try_from(frame.height()).unwrap_or(u64::MAX);
-                let state = if !table.published && checks.iter().all(|c| c.broken == 0) {
-                    TableState::Helper { rows }
-                } else {
-                    // Replaced when the publish says where it is.
-                    TableState::Rejected { rows }
-                };
-                let headlines = if verified.contains_key(&table.name) { figures(table, &frame) } else { Vec::new() };
-                (state, attrition, headlines)
-            }
-        };
-        TableOutcome { name: table.name.clone(), ty: table.ty.clone(), state, attrition, checks, headlines }
-    }
-
     fn unpublished(&self, reason: &str) -> Vec<TableOutcome> {
-        let skipped = |t: &TablePlan| TableOutcome {
-            name: t.name.clone(),
-            ty: t.ty.clone(),
-            state: TableState::Skipped { reason: reason.to_owned() },
-            attrition: Vec::new(),
-            checks: Vec::new(),
-            headlines: Vec::new(),
-        };
-        self.plan.tables.iter().map(skipped).collect()
+        let skipped = || TableState::Skipped { reason: reason.to_owned() };
+        self.plan.tables.iter().map(|table| pending(table, skipped())).collect()
     }
 
     fn units(&self) -> Vec<Unit> {
@@ -350,49 +358,77 @@ fn status(tables: &[TableOutcome]) -> Status {
     }
 }
 
-/// Runs the query of a table.
+fn query_failed(doing: &str, table: &TablePlan, error: &PolarsError) -> EngineError {
+    EngineError::Query { action: format!("{doing} table `{}`", table.name), message: error.to_string() }
+}
+
+/// Computes a table, and its attrition where it has one.
 ///
 /// One table at a time: each query uses all threads, what it reads is in memory, and a plan of all
 /// tables at once takes the optimiser longer than the queries take to run.
-fn one(table: &TablePlan, inputs: &Inputs) -> Computed {
-    match queries(table, inputs).and_then(|(own, inputs)| Ok((guarded(&own)?, inputs))) {
-        Ok((frames, inputs)) => computed(frames, inputs),
-        Err(message) => Computed::Not(TableState::Failed { message }),
-    }
+fn one(table: &TablePlan, inputs: &Inputs, shelf: Option<&Shelf>) -> Result<Computed, String> {
+    let said = |e: PolarsError| e.to_string();
+    let (inputs, steps) = stepped(table, inputs, shelf)?;
+    let attrition = table.metric.attrition(&inputs).map_err(said)?;
+    let attrition = attrition.map(|rows| guarded(&[rows])).transpose()?;
+    let attrition = attrition.and_then(|frames| frames.first().map(reasons)).unwrap_or_default();
+    let passed = passed(|| match table.metric.intervals().filter(|_| shelf.is_some()) {
+        Some(of) => Rows::of_intervals(&of, &steps, &table.schema),
+        None => Ok(None),
+    })?;
+    let rows = if let Some(rows) = passed {
+        rows
+    } else {
+        let query = table.metric.query(&inputs).map_err(said)?;
+        Rows::Frame(guarded(&[query])?.pop().unwrap_or_default())
+    };
+    Ok(Computed { rows, attrition, inputs })
 }
 
-/// The query of a table, and of its attrition where it has one, with the inputs and computed steps they read.
-fn queries(table: &TablePlan, inputs: &Inputs) -> Result<(Vec<LazyFrame>, Inputs), String> {
-    let inputs = stepped(table, inputs)?;
-    let mut out = vec![table.metric.query(&inputs).map_err(|e| e.to_string())?];
-    out.extend(table.metric.attrition(&inputs).map_err(|e| e.to_string())?);
-    Ok((out, inputs))
+/// Runs a pass; a panic becomes an error.
+fn passed<T>(run: impl FnOnce() -> PolarsResult<T>) -> Result<T, String> {
+    sources::guarded(run).map_err(|words| format!("a pass panicked: {words}"))?.map_err(|e| e.to_string())
 }
 
-/// The inputs of a table, with the intermediate frames that its queries share.
-pub(super) fn stepped(table: &TablePlan, inputs: &Inputs) -> Result<Inputs, String> {
-    let mut inputs = inputs.clone();
+/// The inputs of a table, with the intermediate frames that its queries share: by a pass where there is
+/// one and its ledger is on the shelf, else by their queries.
+pub(super) fn stepped(
+    table: &TablePlan,
+    inputs: &Inputs,
+    shelf: Option<&Shelf>,
+) -> Result<(Inputs, BTreeMap<&'static str, DataFrame>), String> {
+    let (mut inputs, mut frames) = (inputs.clone(), BTreeMap::new());
+    let numbering = table.metric.numbering().filter(|_| shelf.is_some());
     for name in table.metric.steps() {
-        let step = table.metric.step(name, &inputs).map_err(|e| e.to_string())?;
-        let frame = guarded(&[step])?.pop().unwrap_or_default();
-        inputs.put_step(name, frame.lazy());
+        if frames.contains_key(name) {
+            continue;
+        }
+        if let Some(of) = numbering.as_ref().filter(|of| of.series == name)
+            && passed(|| crate::kernel::number(of, &mut frames))?
+        {
+            for name in [of.series, of.numbered] {
+                inputs.put_step(name, frames.get(name).cloned().unwrap_or_default().lazy());
+            }
+            continue;
+        }
+        let pass = shelf.zip(table.metric.pass(name));
+        let passed = passed(|| pass.map_or(Ok(None), |(shelf, pass)| shelf.run(&pass)))?;
+        let frame = if let Some(frame) = passed {
+            frame
+        } else {
+            let step = table.metric.step(name, &inputs).map_err(|e| e.to_string())?;
+            guarded(&[step])?.pop().unwrap_or_default()
+        };
+        inputs.put_step(name, frame.clone().lazy());
+        frames.insert(name, frame);
     }
-    Ok(inputs)
+    Ok((inputs, frames))
 }
 
 /// Collects frames; a panic of the query engine becomes an error.
 pub(super) fn guarded(frames: &[LazyFrame]) -> Result<Vec<DataFrame>, String> {
     let collected = sources::guarded(|| collect_all(frames));
     collected.map_err(|words| format!("the query engine panicked: {words}"))?.map_err(|e| e.to_string())
-}
-
-fn computed(mut frames: Vec<DataFrame>, inputs: Inputs) -> Computed {
-    let attrition = if frames.len() > 1 { frames.pop().map(|f| reasons(&f)) } else { None };
-    Computed::Frame {
-        frame: frames.pop().unwrap_or_default(),
-        attrition: attrition.unwrap_or_default(),
-        inputs: Box::new(inputs),
-    }
 }
 
 fn reasons(frame: &DataFrame) -> Vec<(String, u64)> {

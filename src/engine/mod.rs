@@ -83,8 +83,11 @@ pub enum Stage<'a> {
         /// Its rows.
         rows: u64,
     },
-    /// Checks the staged tables.
-    Checking,
+    /// Checks a computed table.
+    Checking {
+        /// Its name.
+        table: &'a str,
+    },
     /// Makes the tables visible.
     Publishing,
 }

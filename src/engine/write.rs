@@ -4,8 +4,10 @@ use std::fs::File;
 use std::path::Path;
 
 use polars::prelude::*;
+use rayon::prelude::*;
 
 use crate::engine::EngineError;
+use crate::kernel::Rows;
 use crate::plan::{RunPlan, TablePlan};
 use crate::publish::{Verified, verify};
 use crate::schema::ColumnType;
@@ -19,32 +21,38 @@ const LARGE_ROW_GROUP: usize = 524_288;
 const LARGE_TABLE: usize = 5_000_000;
 
 /// Writes a table to `path`, reads its footer back and compares both.
-pub(super) fn write(
-    plan: &RunPlan,
-    table: &TablePlan,
-    frame: &DataFrame,
-    path: &Path,
-) -> Result<Verified, EngineError> {
+///
+/// Row groups are encoded in parallel, as many at once as there are threads, and written in order.
+pub(super) fn write(plan: &RunPlan, table: &TablePlan, rows: &Rows, path: &Path) -> Result<Verified, EngineError> {
     let failed =
         |source: std::io::Error| EngineError::Write { table: table.name.clone(), path: path.to_owned(), source };
-    let query = |e: PolarsError| EngineError::Query {
-        action: format!("writing table `{}`", table.name),
-        message: e.to_string(),
+    let query = |e: PolarsError| match e {
+        PolarsError::IO { error, .. } => failed(std::io::Error::new(error.kind(), error.to_string())),
+        e => EngineError::Query { action: format!("writing table `{}`", table.name), message: e.to_string() },
     };
-    let mut outer = published(plan, table, frame).map_err(query)?;
     let file = File::create_new(path).map_err(failed)?;
-    let group = if outer.height() >= LARGE_TABLE { LARGE_ROW_GROUP } else { ROW_GROUP };
-    ParquetWriter::new(file)
+    let height = rows.height();
+    let size = if height >= LARGE_TABLE { LARGE_ROW_GROUP } else { ROW_GROUP };
+    let piece = |first: usize| published(plan, table, &rows.piece(first..height.min(first + size))?);
+    let empty = published(plan, table, &rows.piece(0..0).map_err(query)?).map_err(query)?;
+    let writer = ParquetWriter::new(file)
         .with_compression(ParquetCompression::Zstd(None))
         .with_statistics(StatisticsOptions::full())
-        .with_row_group_size(Some(group))
         .with_key_value_metadata(Some(KeyValueMetadata::from_static(metadata(plan, table))))
-        .finish(&mut outer)
-        .map_err(|e| match e {
-            PolarsError::IO { error, .. } => failed(std::io::Error::new(error.kind(), error.to_string())),
-            other => query(other),
-        })?;
-    let rows = u64::try_from(outer.height()).unwrap_or(u64::MAX);
+        .batched(empty.schema())
+        .map_err(query)?;
+    let groups: Vec<usize> = (0..height).step_by(size).collect();
+    for some in groups.chunks(rayon::current_num_threads()) {
+        let encoded = some.par_iter().map(|first| {
+            let mut group = piece(*first)?;
+            group.rechunk_mut();
+            writer.encode_and_compress(&group).collect::<PolarsResult<Vec<_>>>()
+        });
+        let encoded = encoded.collect::<PolarsResult<Vec<_>>>().map_err(query)?;
+        writer.write_row_groups(encoded.into_iter().flatten().collect()).map_err(query)?;
+    }
+    writer.finish().map_err(query)?;
+    let rows = u64::try_from(height).unwrap_or(u64::MAX);
     verify(path, rows, &stored_types(plan, table))
         .map_err(|source| EngineError::Verify { table: table.name.clone(), source })
 }
@@ -60,7 +68,7 @@ fn published(plan: &RunPlan, table: &TablePlan, frame: &DataFrame) -> PolarsResu
         let units = column.as_materialized_series().cast(&DataType::Int128)?;
         Ok(units.i128()?.clone().into_decimal(MONEY_DIGITS, scale)?.into_series().into_column())
     });
-    DataFrame::new_infer_height(columns.collect::<PolarsResult<Vec<_>>>()?)
+    DataFrame::new(frame.height(), columns.collect::<PolarsResult<Vec<_>>>()?)
 }
 
 /// A staged table as the engine computed it: money back in whole units.

@@ -34,7 +34,17 @@ pub fn count(kind: &str) -> String {
     format!("{kind}_customers")
 }
 
-/// The bridge of a ledger's steps on the full grid of periods and groups.
+/// The movements of a ledger's steps by `currency`, `period` and dimensions: what [`bridge`] is made of.
+///
+/// Columns beside the keys: `<kind>_mrr` and `<kind>_customers` of every kind, `Int64`. Unsorted.
+///
+/// # Errors
+/// When Polars refuses to build the plan.
+pub fn movements(steps: &LazyFrame, of: &StepsOf<'_>) -> PolarsResult<LazyFrame> {
+    Ok(summed(moves(steps, of)?, of.by))
+}
+
+/// The bridge of [`movements`] on the full grid of periods and groups.
 ///
 /// One row per `currency`, `period`, dimensions and `is_total`, from the first period of the
 /// currency to `last`, without gaps. Columns beside the keys: `opening_mrr`, `<kind>_mrr` (losses
@@ -43,41 +53,11 @@ pub fn count(kind: &str) -> String {
 ///
 /// # Errors
 /// When Polars refuses to build the plan.
-pub fn bridge(steps: &LazyFrame, of: &StepsOf<'_>) -> PolarsResult<LazyFrame> {
-    balanced(&summed(moves(steps, of)?, of.by), of)
-}
-
-/// The kind of a ledger row as the bridge names it.
-pub fn published_kind() -> Expr {
-    let named = [("churn", "churned"), ("pause", "paused"), ("resume", "resumed")];
-    named
-        .iter()
-        .fold(col("kind"), |rest, (kind, name)| when(col("kind").eq(lit(*kind))).then(lit(*name)).otherwise(rest))
-}
-
-/// The bridge of every single change of a ledger, so that a customer may count several times in a period.
-///
-/// # Errors
-/// When Polars refuses to build the plan.
-pub fn bridge_of_events(ledger: LazyFrame, of: &StepsOf<'_>) -> PolarsResult<LazyFrame> {
-    balanced(&summed(events(ledger, of), of.by), of)
-}
-
-/// Every single change of a ledger, as [`moves`].
-pub fn events(ledger: LazyFrame, of: &StepsOf<'_>) -> LazyFrame {
-    let mut columns = vec![series_number(), col("currency"), of.index(col("effective_on")).alias("period")];
-    columns.extend(cols_of(of.by));
-    columns.extend([published_kind().alias("kind"), col("mrr_delta").alias("amount")]);
-    columns.extend([col("mrr_before").alias("before"), col("mrr_after").alias("after"), col("reason")]);
-    ledger.select(columns).filter(col("period").lt_eq(lit(of.last)))
-}
-
-/// Opening and closing of summed movements on the full grid.
-fn balanced(parts: &LazyFrame, of: &StepsOf<'_>) -> PolarsResult<LazyFrame> {
+pub fn bridge(movements: &LazyFrame, of: &StepsOf<'_>) -> PolarsResult<LazyFrame> {
     let by = of.by;
     let sums = sum_columns();
     let sum_names: Vec<&str> = sums.iter().map(String::as_str).collect();
-    let with_total = with_total(parts, &["currency", "period"], by, &sum_names)?;
+    let with_total = with_total(movements, &["currency", "period"], by, &sum_names)?;
     let on_grid = on_grid(&with_total, by, of.last, &sum_names)?;
 
     let mut group = cols_of(&["currency"]);
@@ -97,6 +77,31 @@ fn balanced(parts: &LazyFrame, of: &StepsOf<'_>) -> PolarsResult<LazyFrame> {
             (col("closing_mrr") - col("net_new_mrr")).alias("opening_mrr"),
             (col("closing_customers") - col("net_new_customers")).alias("opening_customers"),
         ]))
+}
+
+/// The kind of a ledger row as the bridge names it.
+pub fn published_kind() -> Expr {
+    let named = [("churn", "churned"), ("pause", "paused"), ("resume", "resumed")];
+    named
+        .iter()
+        .fold(col("kind"), |rest, (kind, name)| when(col("kind").eq(lit(*kind))).then(lit(*name)).otherwise(rest))
+}
+
+/// The bridge of every single change of a ledger, so that a customer may count several times in a period.
+///
+/// # Errors
+/// When Polars refuses to build the plan.
+pub fn bridge_of_events(ledger: LazyFrame, of: &StepsOf<'_>) -> PolarsResult<LazyFrame> {
+    bridge(&summed(events(ledger, of), of.by), of)
+}
+
+/// Every single change of a ledger, as [`moves`].
+pub fn events(ledger: LazyFrame, of: &StepsOf<'_>) -> LazyFrame {
+    let mut columns = vec![series_number(), col("currency"), of.index(col("effective_on")).alias("period")];
+    columns.extend(cols_of(of.by));
+    columns.extend([published_kind().alias("kind"), col("mrr_delta").alias("amount")]);
+    columns.extend([col("mrr_before").alias("before"), col("mrr_after").alias("after"), col("reason")]);
+    ledger.select(columns).filter(col("period").lt_eq(lit(of.last)))
 }
 
 fn sum_columns() -> Vec<String> {

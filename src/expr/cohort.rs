@@ -45,6 +45,7 @@ impl Measure {
 }
 
 /// How customers form cohorts and how far they are followed.
+#[derive(Clone, Debug)]
 pub struct Cohorts {
     /// Periods of cohorts and offsets.
     pub periods: Periods,
@@ -92,7 +93,28 @@ pub struct Cells {
 const VALUES: [&str; 3] = ["customers", "gross", "net"];
 
 impl Cohorts {
-    /// The triangle of a ledger; `births` is the source named by [`Births`].
+    /// Changes of the three values by `currency`, `cohort` (of a dimension, else NULL), `origin` (index of the
+    /// period of entry) and offset `k`; `births` is the source named by [`Births`].
+    pub fn changes_by_cell(&self, ledger: &LazyFrame, births: Option<LazyFrame>) -> LazyFrame {
+        let (states, _) = self.states(ledger, births);
+        let keys = cols_of(&["currency", "cohort", "origin", "k"]);
+        self.changes(states).group_by(keys).agg(VALUES.map(|v| col(v).sum()))
+    }
+
+    /// Size and revenue at entry (`size`, `revenue_base`) by `currency`, `cohort` and `origin`.
+    pub fn bases(&self, ledger: &LazyFrame, births: Option<LazyFrame>) -> LazyFrame {
+        let (_, entries) = self.states(ledger, births);
+        entries
+            .group_by(cols_of(&["currency", "cohort", "origin"]))
+            .agg([len().cast(DataType::Int64).alias("size"), col("entry").sum().alias("revenue_base")])
+    }
+
+    /// Whether a pass over the ledger finds changes and bases: nothing but the ledger decides them.
+    pub fn has_pass(&self) -> bool {
+        self.born.is_none() && !self.unbounded
+    }
+
+    /// The triangle of [`Cohorts::changes_by_cell`] and [`Cohorts::bases`].
     ///
     /// Columns: `currency`, `is_total`, `cohort` (`Date`, or text for a dimension), `cohort_size`,
     /// `period_offset`, `period_start`, `is_mature`, `customers`, `gross`, `net`, `customers_base`,
@@ -101,14 +123,8 @@ impl Cohorts {
     ///
     /// # Errors
     /// When Polars refuses to build the plan.
-    pub fn cells(&self, ledger: &LazyFrame, births: Option<LazyFrame>) -> PolarsResult<Cells> {
-        let (states, entries) = self.states(ledger, births);
-        let bases = Self::bases(entries);
-        let changes = self
-            .changes(states)
-            .group_by(cols_of(&["currency", "cohort", "origin", "k"]))
-            .agg(VALUES.map(|v| col(v).sum()));
-        let triangle = self.triangle(&changes, &bases)?;
+    pub fn cells(&self, changes: &LazyFrame, bases: &LazyFrame) -> PolarsResult<Cells> {
+        let triangle = self.triangle(changes, bases)?;
         let mature = triangle.clone().filter(col("is_mature"));
         let sums = |rows: LazyFrame, keys: &[&str]| {
             let mut out = VALUES.map(|v| col(v).sum()).to_vec();
@@ -181,13 +197,6 @@ impl Cohorts {
             (Some(value), Some(_)) => mature.and(col("cohort").eq(value)),
             (Some(day), None) => self.periods.start(col("origin")).eq(day),
         }
-    }
-
-    /// Size and revenue of each group at entry.
-    fn bases(entries: LazyFrame) -> LazyFrame {
-        entries
-            .group_by(cols_of(&["currency", "cohort", "origin"]))
-            .agg([len().cast(DataType::Int64).alias("size"), col("entry").sum().alias("revenue_base")])
     }
 
     /// State of each series at its points, and who entered when: `customer_id`, `series`, `currency`,

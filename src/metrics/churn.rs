@@ -10,9 +10,10 @@ use crate::expr::calendar::Grain;
 use crate::expr::dims::{cols_of, int, sort_on, with_total};
 use crate::expr::ratio::{annualised, ratio, reason, wilson};
 use crate::expr::steps::ValueAt;
+use crate::kernel::Pass;
 use crate::metrics::behind::{Behind, Row};
 use crate::metrics::formula::{Formula, Term, of};
-use crate::metrics::view::LedgerView;
+use crate::metrics::view::{LedgerView, MOVEMENTS};
 use crate::metrics::{Headline, Identity, Inputs, Metric, ShownAs};
 use crate::plan::resolver::Resolver;
 use crate::schema::{ColumnType, TableSchema};
@@ -136,6 +137,9 @@ pub fn resolve(cx: &mut Resolver<'_>) -> Option<Box<dyn Metric>> {
     }))
 }
 
+/// Name of the step with the churned customers by reason.
+const LEFT: &str = "left";
+
 /// Kind and reason of a churn without a value, and of one whose value is not mapped.
 const NOT_GIVEN: (&str, &str) = ("unknown", "not_given");
 const UNMAPPED: (&str, &str) = ("unknown", "unmapped");
@@ -151,20 +155,29 @@ impl Churn {
         })
     }
 
-    /// Rows per reason: churned customers and revenue over the same base as the grand total.
-    fn by_reason(&self, map: &[(String, String, String)], steps: &LazyFrame, total: &LazyFrame) -> LazyFrame {
-        let churned = steps
-            .clone()
+    /// Churned customers and what is lost with them (negative), by currency, period and the reason in the data.
+    fn left(&self, inputs: &Inputs) -> PolarsResult<LazyFrame> {
+        Ok(self
+            .view
+            .steps(inputs)?
             .filter(kind_of_step(&self.view.of()).eq(lit("churned")))
+            .group_by(cols_of(&["currency", "period", "reason"]))
+            .agg([(int(0) - col("before").sum()).alias("lost"), len().cast(DataType::Int64).alias("customers")]))
+    }
+
+    /// Rows per reason: churned customers and revenue over the same base as the grand total.
+    fn by_reason(map: &[(String, String, String)], left: LazyFrame, total: &LazyFrame) -> LazyFrame {
+        let churned = left
             .select([
                 col("currency"),
                 col("period"),
                 Self::mapped(map, 0).alias("reason_kind"),
                 Self::mapped(map, 1).alias("churn_reason"),
-                (int(0) - col("before")).alias("lost"),
+                col("lost"),
+                col("customers"),
             ])
             .group_by(cols_of(&["currency", "period", "reason_kind", "churn_reason"]))
-            .agg([col("lost").sum(), len().cast(DataType::Int64).alias("customers")]);
+            .agg(cols_of(&["lost", "customers"]).into_iter().map(Expr::sum).collect::<Vec<_>>());
         let key = cols_of(&["currency", "period"]);
         let none = || lit(NULL).cast(DataType::Int64);
         total
@@ -304,12 +317,23 @@ impl Metric for Churn {
             .nullable("reason", Text, "", "why the rates are NULL: `no_opening_customers`")
     }
 
+    fn steps(&self) -> Vec<&'static str> {
+        if self.reasons.is_some() { vec![MOVEMENTS, LEFT] } else { vec![MOVEMENTS] }
+    }
+
+    fn step(&self, name: &str, inputs: &Inputs) -> PolarsResult<LazyFrame> {
+        if name == LEFT { self.left(inputs) } else { self.view.movements(inputs) }
+    }
+
+    fn pass(&self, name: &str) -> Option<Pass<'_>> {
+        Some(if name == LEFT { Pass::Reasons(self.view.from(), self.view.of()) } else { self.view.movements_pass() })
+    }
+
     fn query(&self, inputs: &Inputs) -> PolarsResult<LazyFrame> {
-        let steps = self.view.steps(inputs)?;
         // Transfers happen at the start of a period: they belong to its base.
         let moved_in = col(amount("transfer_in")) + col(amount("transfer_out"));
         let moved_customers = col(count("transfer_in")) - col(count("transfer_out"));
-        let rows = bridge(&steps, &self.view.of())?
+        let rows = bridge(&self.view.movements(inputs)?, &self.view.of())?
             .with_columns([
                 (col("opening_mrr") + moved_in).alias("opening_mrr"),
                 (col("opening_customers") + moved_customers).alias("opening_customers"),
@@ -322,7 +346,7 @@ impl Metric for Churn {
                 let extra = [text("reason_kind"), text("churn_reason"), lit(NULL).cast(DataType::Float64).alias("share_of_churned")];
                 let rows = rows.with_columns(extra);
                 let total = rows.clone().filter(col("is_total")).drop(by_name(["reason_kind", "churn_reason", "share_of_churned"], true, false));
-                let reasons = self.by_reason(map, &steps, &total);
+                let reasons = Self::by_reason(map, inputs.step(LEFT, || self.left(inputs))?, &total);
                 let schema: Vec<Expr> = cols_of(&self.raw_columns());
                 concat([rows.select(schema.clone()), reasons.select(schema)], UnionArgs::default())?
             }

@@ -9,6 +9,7 @@ use crate::expr::cohort::{Births, Cells, Cohorts, MEASURES, Measure};
 use crate::expr::dims::{cols_of, int, sort_on};
 use crate::expr::ratio::{ratio, wilson};
 use crate::expr::steps::ValueAt;
+use crate::kernel::Pass;
 use crate::metrics::behind::{Behind, Row};
 use crate::metrics::formula::{Formula, Term, of};
 use crate::metrics::view::{FxRates, LedgerView};
@@ -237,7 +238,8 @@ impl CohortRetention {
 
     /// Cells of every cohort and of all cohorts together, with rates; one row per cell and measure.
     fn long(&self, inputs: &Inputs) -> PolarsResult<LazyFrame> {
-        let Cells { cells, total } = self.cohorts.cells(&self.view.ledger(inputs)?, self.births(inputs)?)?;
+        let (changes, bases) = (inputs.step(CHANGES, || self.step(CHANGES, inputs))?, inputs.step(BASES, || self.step(BASES, inputs))?);
+        let Cells { cells, total } = self.cohorts.cells(&changes, &bases)?;
         let rows = concat([cells, total], UnionArgs::default())?;
         let mut parts = Vec::new();
         for measure in &self.measures {
@@ -280,6 +282,15 @@ impl CohortRetention {
     }
 }
 
+/// Names of the steps of a triangle: its changes, and what each cohort began with.
+pub(crate) const CHANGES: &str = "changes";
+pub(crate) const BASES: &str = "bases";
+
+/// The step of a triangle as a pass.
+pub(crate) fn pass<'a>(step: &str, ledger: &'a str, cohorts: Cohorts) -> Pass<'a> {
+    if step == CHANGES { Pass::CohortChanges(ledger, cohorts) } else { Pass::CohortBases(ledger, cohorts) }
+}
+
 impl Metric for CohortRetention {
     fn output(&self) -> TableSchema {
         use ColumnType::{Bool, Date, Float, Int, Money, String as Text};
@@ -306,6 +317,19 @@ impl Metric for CohortRetention {
                 schema
             }
         }
+    }
+
+    fn steps(&self) -> Vec<&'static str> {
+        vec![CHANGES, BASES]
+    }
+
+    fn step(&self, name: &str, inputs: &Inputs) -> PolarsResult<LazyFrame> {
+        let (ledger, births) = (self.view.ledger(inputs)?, self.births(inputs)?);
+        Ok(if name == CHANGES { self.cohorts.changes_by_cell(&ledger, births) } else { self.cohorts.bases(&ledger, births) })
+    }
+
+    fn pass(&self, name: &str) -> Option<Pass<'_>> {
+        self.cohorts.has_pass().then(|| pass(name, self.view.from(), self.cohorts.clone()))
     }
 
     fn query(&self, inputs: &Inputs) -> PolarsResult<LazyFrame> {

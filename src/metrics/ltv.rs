@@ -12,9 +12,11 @@ use crate::expr::lmdi::{contribution, log_mean};
 use crate::expr::money::{div_half_even, float_to_units, share_of};
 use crate::expr::ratio::{ratio, reason};
 use crate::expr::steps::ValueAt;
+use crate::kernel::Pass;
 use crate::metrics::behind::{Behind, Row};
 use crate::metrics::formula::{Formula, Term, of};
-use crate::metrics::view::LedgerView;
+use crate::metrics::cohort_retention::{self, BASES, CHANGES};
+use crate::metrics::view::{LedgerView, MOVEMENTS};
 use crate::metrics::{Headline, Inputs, Metric, ShownAs};
 use crate::plan::resolver::Resolver;
 use crate::schema::{ColumnType, TableSchema};
@@ -447,7 +449,7 @@ impl Ltv {
 
     /// The bridge, with transfers in the opening as in `churn`.
     fn bridge_of(&self, inputs: &Inputs) -> PolarsResult<LazyFrame> {
-        Ok(bridge(&self.view.steps(inputs)?, &self.view.of())?.with_columns([
+        Ok(bridge(&self.view.movements(inputs)?, &self.view.of())?.with_columns([
             (col("opening_mrr") + col(amount("transfer_in")) + col(amount("transfer_out"))).alias("opening_mrr"),
             (col("opening_customers") + col(count("transfer_in")) - col(count("transfer_out"))).alias("opening_customers"),
             self.view.periods().start(col("period")).alias("period_start"),
@@ -479,7 +481,8 @@ impl Ltv {
     }
 
     fn cohorts_query(&self, inputs: &Inputs) -> PolarsResult<LazyFrame> {
-        let Cells { cells, total: _ } = self.cohorts().cells(&self.view.ledger(inputs)?, None)?;
+        let (changes, bases) = (inputs.step(CHANGES, || self.step(CHANGES, inputs))?, inputs.step(BASES, || self.step(BASES, inputs))?);
+        let Cells { cells, total: _ } = self.cohorts().cells(&changes, &bases)?;
         let mature = |e: Expr| when(col("is_mature")).then(e).otherwise(lit(NULL));
         Ok(cells
             .sort(["currency", "cohort", "period_offset"], SortMultipleOptions::default())
@@ -540,6 +543,28 @@ impl Metric for Ltv {
                 .nullable("crc_reason", Text, "", "why CRC is NULL: `period_incomplete`, `no_retention_cost`, `no_customers`");
         }
         schema
+    }
+
+    fn steps(&self) -> Vec<&'static str> {
+        match self.kind {
+            View::Months => vec![MOVEMENTS],
+            View::Cohorts => vec![CHANGES, BASES],
+        }
+    }
+
+    fn step(&self, name: &str, inputs: &Inputs) -> PolarsResult<LazyFrame> {
+        match name {
+            CHANGES => Ok(self.cohorts().changes_by_cell(&self.view.ledger(inputs)?, None)),
+            BASES => Ok(self.cohorts().bases(&self.view.ledger(inputs)?, None)),
+            _ => self.view.movements(inputs),
+        }
+    }
+
+    fn pass(&self, name: &str) -> Option<Pass<'_>> {
+        Some(match self.kind {
+            View::Months => self.view.movements_pass(),
+            View::Cohorts => cohort_retention::pass(name, self.view.from(), self.cohorts()),
+        })
     }
 
     fn query(&self, inputs: &Inputs) -> PolarsResult<LazyFrame> {

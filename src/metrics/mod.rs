@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use polars::prelude::*;
 use serde::Serialize;
 
+use crate::kernel::{Intervals, Numbering, Pass};
 use crate::plan::resolver::Resolver;
 use crate::schema::TableSchema;
 
@@ -95,6 +96,21 @@ pub trait Metric: Send + Sync {
     /// When there is none, which is a bug, and as [`Metric::query`].
     fn step(&self, name: &str, _inputs: &Inputs) -> PolarsResult<LazyFrame> {
         Err(polars_err!(InvalidOperation: "no step `{name}`"))
+    }
+
+    /// The step of that name as a pass over a ledger, which gives the same rows in any order, where there is one.
+    fn pass(&self, _name: &str) -> Option<Pass<'_>> {
+        None
+    }
+
+    /// The steps that number customers as a pass, where there are some.
+    fn numbering(&self) -> Option<Numbering> {
+        None
+    }
+
+    /// The whole table as a pass over steps, where it is a ledger made of nothing but intervals.
+    fn intervals(&self) -> Option<Intervals<'_>> {
+        None
     }
 
     /// What must hold between the inputs and the written table; each frame selects the rows that break it.
@@ -227,6 +243,11 @@ impl Inputs {
     /// Makes `frame` available as `name`.
     pub fn insert(&mut self, name: impl Into<String>, frame: LazyFrame) {
         self.frames.insert(name.into(), frame);
+    }
+
+    /// Lets go of the frames whose name is not wanted.
+    pub fn retain(&mut self, wanted: impl Fn(&str) -> bool) {
+        self.frames.retain(|name, _| wanted(name));
     }
 
     /// Makes an intermediate frame of the metric at hand available, computed.

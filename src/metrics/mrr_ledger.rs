@@ -15,11 +15,12 @@ use polars::prelude::*;
 
 use changes::Book;
 
-use crate::expr::calendar::date_lit;
+use crate::expr::calendar::{date_lit, epoch_day};
 use crate::expr::dims::{cols_of, int};
 use crate::expr::key::packed;
 use crate::expr::money::MAX_EXACT;
 use crate::expr::steps::first_of_series;
+use crate::kernel::{Intervals, Numbering};
 use crate::metrics::behind::{Behind, Belonging, Row};
 use crate::metrics::formula::{Formula, of};
 use crate::metrics::{Identity, Inputs, LedgerShape, Metric};
@@ -449,14 +450,34 @@ impl Metric for MrrLedger {
     }
 
     fn steps(&self) -> Vec<&'static str> {
+        let versions = self.dimensions.iter().map(|_| dimensions::VERSIONS);
         if self.is_plain() {
-            return Vec::new();
+            return std::iter::once("items").chain(versions).collect();
         }
-        changes::STEPS.into_iter().filter(|s| *s != "rates" || self.fx.is_some()).collect()
+        versions.chain(changes::STEPS.into_iter().filter(|s| *s != "rates" || self.fx.is_some())).collect()
     }
 
     fn step(&self, name: &str, inputs: &Inputs) -> PolarsResult<LazyFrame> {
         self.make_step(name, inputs)
+    }
+
+    fn numbering(&self) -> Option<Numbering> {
+        let steps = Numbering { rows: "components", series: "series", numbered: "numbered", owners: self.fx.is_some() };
+        (!self.is_plain()).then_some(steps)
+    }
+
+    fn intervals(&self) -> Option<Intervals<'_>> {
+        let windows = self.windows.win_back > 0 || self.windows.coalesce > 0;
+        if !self.is_plain() || windows || self.transfers() {
+            return None;
+        }
+        Some(Intervals {
+            items: "items",
+            versions: self.dimensions.as_ref().map(|_| dimensions::VERSIONS),
+            dimensions: self.dimension_names(),
+            horizon: epoch_day(self.as_of) + 1,
+            reactivation: self.windows.reactivation,
+        })
     }
 
     fn identities(&self, inputs: &Inputs, output: &LazyFrame) -> PolarsResult<Vec<Identity>> {
@@ -524,7 +545,7 @@ impl Metric for MrrLedger {
             Identity {
                 name: "closing_is_running",
                 meaning: "the sum of all changes is the amount of the intervals that run at as_of",
-                broken: self.closing_is_running(&book, output),
+                broken: self.closing_is_running(inputs.step("components", || self.make_step("components", inputs))?, &book, output),
             },
         ]);
         if self.lines.is_some() {
@@ -614,24 +635,24 @@ impl Metric for MrrLedger {
 
 impl MrrLedger {
     /// Currencies, or with windows customers, whose changes do not sum to what runs at `as_of`.
-    fn closing_is_running(&self, book: &Book, output: &LazyFrame) -> LazyFrame {
+    fn closing_is_running(&self, components: LazyFrame, book: &Book, output: &LazyFrame) -> LazyFrame {
         let amount = self.amounts().iter().map(|a| col(*a)).reduce(|a, b| a + b).unwrap_or_else(|| int(0));
         let by_series = [col("series")];
-        let running = book
-            .numbered
-            .clone()
-            .filter(col("ends").eq(self.horizon()))
-            .group_by([col("series")])
-            .agg([amount.sum().alias("mrr")])
-            .join(book.series.clone(), by_series.clone(), by_series, JoinArgs::new(JoinType::Inner));
-        let running = match &self.fx {
-            None => running,
-            Some(fx) => self.reported_at_as_of(fx, running, book),
-        };
+        let open = |rows: LazyFrame| rows.filter(col("ends").eq(self.horizon()));
         // Within a window an end is not an end yet, so only customers that still pay can be compared.
         let windows = self.windows.win_back > 0;
         let key = if windows { vec!["customer_id", "currency"] } else { vec!["currency"] };
-        let running = running.group_by(cols_of(&key)).agg([col("mrr").sum()]);
+        let running = match &self.fx {
+            None => open(components).group_by(cols_of(&key)).agg([amount.sum().alias("mrr")]),
+            Some(fx) => {
+                // Amounts are converted per customer and currency, as in the ledger.
+                let native = open(book.numbered.clone())
+                    .group_by(by_series.clone())
+                    .agg([amount.sum().alias("mrr")])
+                    .join(book.series.clone(), by_series.clone(), by_series, JoinArgs::new(JoinType::Inner));
+                self.reported_at_as_of(fx, native, book).group_by(cols_of(&key)).agg([col("mrr").sum()])
+            }
+        };
         let closing = output.clone().group_by(cols_of(&key)).agg([col("mrr_delta").sum()]);
         let mut full = JoinArgs::new(JoinType::Full);
         full.coalesce = JoinCoalesce::CoalesceColumns;

@@ -10,9 +10,10 @@ use crate::expr::dims::{cols_of, int, sort_on};
 use crate::expr::money::div_half_even;
 use crate::expr::ratio::{ratio, reason};
 use crate::expr::steps::ValueAt;
+use crate::kernel::Pass;
 use crate::metrics::behind::{Behind, Row};
 use crate::metrics::formula::{Formula, Term, of, sum};
-use crate::metrics::view::LedgerView;
+use crate::metrics::view::{LedgerView, MOVEMENTS};
 use crate::metrics::{Headline, Identity, Inputs, Metric, ShownAs};
 use crate::plan::resolver::Resolver;
 use crate::schema::{ColumnType, TableSchema};
@@ -102,10 +103,22 @@ impl Metric for MrrMovements {
             .nullable("quick_ratio_reason", Text, "", "why the quick ratio is NULL: `no_losses`")
     }
 
+    fn steps(&self) -> Vec<&'static str> {
+        if self.basis == Basis::Snapshot { vec![MOVEMENTS] } else { Vec::new() }
+    }
+
+    fn step(&self, _: &str, inputs: &Inputs) -> PolarsResult<LazyFrame> {
+        self.view.movements(inputs)
+    }
+
+    fn pass(&self, _: &str) -> Option<Pass<'_>> {
+        Some(self.view.movements_pass())
+    }
+
     fn query(&self, inputs: &Inputs) -> PolarsResult<LazyFrame> {
         let view = &self.view;
         let rows = match self.basis {
-            Basis::Snapshot => bridge(&view.steps(inputs)?, &view.of())?,
+            Basis::Snapshot => bridge(&view.movements(inputs)?, &view.of())?,
             Basis::Events => bridge_of_events(view.ledger(inputs)?, &view.of())?,
         };
         let mut gains = vec![col(amount("new")), col(amount("expansion"))];

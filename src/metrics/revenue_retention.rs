@@ -11,9 +11,10 @@ use crate::expr::key::packed;
 use crate::expr::money::float_to_units;
 use crate::expr::ratio::{ratio, reason};
 use crate::expr::steps::{ValueAt, first_of_series};
+use crate::kernel::Pass;
 use crate::metrics::behind::{Behind, Row};
 use crate::metrics::formula::{Formula, of};
-use crate::metrics::view::{FxRates, LedgerView};
+use crate::metrics::view::{FxRates, LedgerView, MOVEMENTS};
 use crate::metrics::{Headline, Identity, Inputs, Metric, ShownAs};
 use crate::plan::resolver::Resolver;
 use crate::schema::{ColumnType, TableSchema};
@@ -101,11 +102,34 @@ pub fn resolve(cx: &mut Resolver<'_>) -> Option<Box<dyn Metric>> {
     Some(Box::new(RevenueRetention { view, windows: spec.windows, methods: spec.methods }))
 }
 
-const SUMS: [&str; 5] = ["base", "net", "gross", "base_customers", "retained_customers"];
+/// Name of the step with the changes of every window.
+const WINDOWS: &str = "windows";
+
+/// What is summed over the customers of a window's start.
+pub(crate) const SUMS: [&str; 5] = ["base", "net", "gross", "base_customers", "retained_customers"];
 
 impl RevenueRetention {
     /// What the customers of `window` months ago paid then and pay now, on the grid of months.
-    fn cohort(&self, steps: &LazyFrame, window: u32) -> PolarsResult<LazyFrame> {
+    fn cohort(&self, windows: &LazyFrame, window: u32) -> PolarsResult<LazyFrame> {
+        let by = self.view.by();
+        let window = i32::try_from(window).unwrap_or(i32::MAX);
+        let parts = windows.clone().filter(col("window").eq(lit(window))).drop(by_name(["window"], true, false));
+        let sums = with_total(&parts, &["currency", "period"], by, &SUMS)?;
+        let mut group = self.view.group();
+        group.push(col("is_total"));
+        let running = SUMS.iter().map(|s| Ok(col(*s).cum_sum(false).over(group.clone())?.alias(*s))).collect::<PolarsResult<Vec<_>>>()?;
+        Ok(on_grid(&sums, by, self.view.last(), &SUMS)?.with_columns(running))
+    }
+
+    /// How the sums over the customers of a window's start change, for every window.
+    fn windows(&self, inputs: &Inputs) -> PolarsResult<LazyFrame> {
+        let steps = self.view.steps(inputs)?;
+        let all = self.windows.iter().map(|window| self.window(&steps, *window)).collect::<PolarsResult<Vec<_>>>()?;
+        concat(all, UnionArgs::default())
+    }
+
+    /// The changes for one window, by `window`, `currency`, `period` and dimensions.
+    fn window(&self, steps: &LazyFrame, window: u32) -> PolarsResult<LazyFrame> {
         let by = self.view.by();
         let keyed = |rest: Vec<Expr>| {
             let mut out = cols_of(&["series", "currency"]);
@@ -146,12 +170,11 @@ impl RevenueRetention {
                 one_if(based()).alias("base_customers"),
                 one_if(based().and(col("now").gt(int(0)))).alias("retained_customers"),
             ]);
-        let parts = self.contributions(points)?;
-        let sums = with_total(&parts, &["currency", "period"], by, &SUMS)?;
-        let mut group = self.view.group();
-        group.push(col("is_total"));
-        let running = SUMS.iter().map(|s| Ok(col(*s).cum_sum(false).over(group.clone())?.alias(*s))).collect::<PolarsResult<Vec<_>>>()?;
-        Ok(on_grid(&sums, by, self.view.last(), &SUMS)?.with_columns(running))
+        let mut columns = vec![lit(window).alias("window")];
+        columns.extend(cols_of(&["currency", "period"]));
+        columns.extend(cols_of(by));
+        columns.extend(cols_of(&SUMS));
+        Ok(self.contributions(points)?.select(columns))
     }
 
     /// Changes of the sums per currency, period and group, from the state of each series at its points.
@@ -177,8 +200,8 @@ impl RevenueRetention {
     }
 
     /// The monthly bridge. Transfers happen at the start of a period: they belong to its base, as in `churn`.
-    fn bridge(&self, steps: &LazyFrame) -> PolarsResult<LazyFrame> {
-        Ok(bridge(steps, &self.view.of())?.with_columns([
+    fn bridge(&self, inputs: &Inputs) -> PolarsResult<LazyFrame> {
+        Ok(bridge(&self.view.movements(inputs)?, &self.view.of())?.with_columns([
             (col("opening_mrr") + col(amount("transfer_in")) + col(amount("transfer_out"))).alias("opening_mrr"),
             (col("opening_customers") + col(count("transfer_in")) - col(count("transfer_out"))).alias("opening_customers"),
         ]))
@@ -312,16 +335,39 @@ impl Metric for RevenueRetention {
             .nullable("reason", Text, "", "why the rates are NULL: `no_base`, `base_ran_out`")
     }
 
+    fn steps(&self) -> Vec<&'static str> {
+        let mut out = Vec::new();
+        if self.methods.contains(&Method::Cohort) {
+            out.push(WINDOWS);
+        }
+        if self.methods.iter().any(|m| *m != Method::Cohort) {
+            out.push(MOVEMENTS);
+        }
+        out
+    }
+
+    fn step(&self, name: &str, inputs: &Inputs) -> PolarsResult<LazyFrame> {
+        if name == WINDOWS { self.windows(inputs) } else { self.view.movements(inputs) }
+    }
+
+    fn pass(&self, name: &str) -> Option<Pass<'_>> {
+        Some(if name == WINDOWS {
+            Pass::Windows(self.view.from(), self.view.of(), &self.windows)
+        } else {
+            self.view.movements_pass()
+        })
+    }
+
     fn query(&self, inputs: &Inputs) -> PolarsResult<LazyFrame> {
-        let steps = self.view.steps(inputs)?;
-        let bridge = self.bridge(&steps)?;
+        let windows = inputs.step(WINDOWS, || self.windows(inputs))?;
+        let bridge = self.bridge(inputs)?;
         let schema = self.output();
         let names: Vec<&str> = schema.names().collect();
         let mut parts = Vec::new();
         for method in &self.methods {
             for window in &self.windows {
                 let rows = match method {
-                    Method::Cohort => self.cohort(&steps, *window)?,
+                    Method::Cohort => self.cohort(&windows, *window)?,
                     Method::Flow => self.flow(&bridge, *window)?,
                     Method::Chained => self.chained(&bridge, *window)?,
                 };
@@ -424,7 +470,7 @@ impl Metric for RevenueRetention {
             _ => {
                 let columns = ["period_start", "base", "net", "gross", "nrr", "grr"];
                 let rows = self
-                    .flow(&self.bridge(&self.view.steps(inputs)?)?, 1)?
+                    .flow(&self.bridge(inputs)?, 1)?
                     .filter(self.view.of_row(row).and(col("is_total").eq(lit(row.is("is_total")))))
                     .filter(col("period").gt_eq(lit(first)).and(col("period").lt_eq(lit(period))))
                     .with_columns([

@@ -3,12 +3,17 @@
 use jiff::civil;
 use polars::prelude::*;
 
+use crate::expr::bridge::movements;
 use crate::expr::calendar::{Grain, Periods};
 use crate::expr::dims::{cols_of, int};
 use crate::expr::steps::{StepsOf, ValueAt};
+use crate::kernel::Pass;
 use crate::metrics::{Identity, Inputs};
 use crate::plan::resolver::Resolver;
 use crate::schema::{ColumnType, TableSchema};
+
+/// Name of the step with the movements of a view.
+pub const MOVEMENTS: &str = "movements";
 
 /// At which exchange rates revenue is compared over time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize, schemars::JsonSchema)]
@@ -159,6 +164,19 @@ impl LedgerView {
     /// When the plan does not provide it, which is a bug.
     pub fn steps(&self, inputs: &Inputs) -> PolarsResult<LazyFrame> {
         Ok(self.of().of(self.ledger(inputs)?))
+    }
+
+    /// The movements of the bridge: the step [`MOVEMENTS`].
+    ///
+    /// # Errors
+    /// When the plan does not provide the ledger, which is a bug.
+    pub fn movements(&self, inputs: &Inputs) -> PolarsResult<LazyFrame> {
+        inputs.step(MOVEMENTS, || movements(&self.steps(inputs)?, &self.of()))
+    }
+
+    /// The step [`MOVEMENTS`] as a pass.
+    pub fn movements_pass(&self) -> Pass<'_> {
+        Pass::Movements(&self.from, self.of())
     }
 
     /// `currency` and the dimensions.

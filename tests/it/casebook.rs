@@ -391,6 +391,8 @@ impl Case {
             return Err("nothing is expected".to_owned());
         }
         let ran = self.run()?;
+        // A pass over a ledger gives what the queries give.
+        ran.same(&self.plan()?.run_by_queries()?)?;
         if !self.rejected.is_empty() {
             let broken = ran.broken();
             let same = ran.outcome.status == Status::Rejected && broken == self.rejected;

@@ -79,6 +79,27 @@ impl Ran {
         }
     }
 
+    /// Whether another run gave the same bytes for every table, the same attrition, and broke the same identities.
+    ///
+    /// # Errors
+    /// Names what differs.
+    pub fn same(&self, other: &Self) -> Result<(), String> {
+        for (one, other) in self.outcome.tables.iter().zip(&other.outcome.tables) {
+            let same = match (&one.state, &other.state) {
+                (TableState::Published { sha256: a, .. }, TableState::Published { sha256: b, .. }) => a == b,
+                (a, b) => std::mem::discriminant(a) == std::mem::discriminant(b),
+            };
+            if !same || one.attrition != other.attrition {
+                return Err(format!("`{}` differs:\n{one:?}\n{other:?}", one.name));
+            }
+        }
+        if self.broken() == other.broken() {
+            Ok(())
+        } else {
+            Err(format!("{:?} and {:?}", self.broken(), other.broken()))
+        }
+    }
+
     /// Names of the identities that were broken.
     pub fn broken(&self) -> Vec<&'static str> {
         let checks = self.outcome.tables.iter().flat_map(|t| &t.checks);
@@ -100,8 +121,20 @@ impl Planned {
     /// # Errors
     /// What the engine said.
     pub fn run(self) -> Result<Ran, String> {
+        self.run_by(Local::default())
+    }
+
+    /// As [`Self::run`], without any pass: every step comes from its query.
+    ///
+    /// # Errors
+    /// What the engine said.
+    pub fn run_by_queries(self) -> Result<Ran, String> {
+        self.run_by(Local { queries_only: true })
+    }
+
+    fn run_by(self, engine: Local) -> Result<Ran, String> {
         let run = RunId { id: "case".to_owned(), started: jiff::Timestamp::UNIX_EPOCH };
-        let outcome = Local.run(&self.plan, &run, &Quiet::default()).map_err(|e| e.to_string())?;
+        let outcome = engine.run(&self.plan, &run, &Quiet::default()).map_err(|e| e.to_string())?;
         Ok(Ran { plan: self.plan, outcome, _folder: self.folder })
     }
 }

@@ -88,7 +88,7 @@ fn log(stage: Stage<'_>) {
         Stage::Loaded { source, read, used } => tracing::info!(source, read, used, "source loaded"),
         Stage::Computing { tables } => tracing::debug!(tables = tables.join(","), "computing"),
         Stage::Written { table, rows } => tracing::info!(table, rows, "table written"),
-        Stage::Checking => tracing::debug!("checking"),
+        Stage::Checking { table } => tracing::debug!(table, "checking"),
         Stage::Publishing => tracing::debug!("publishing"),
     }
 }
@@ -102,7 +102,7 @@ fn step(stage: Stage<'_>) -> Step {
         Stage::Loaded { source, .. } => (format!("read {source}"), 1),
         Stage::Computing { tables } => (format!("computing {}", tables.join(", ")), 0),
         Stage::Written { table, .. } => (format!("wrote {table}"), 1),
-        Stage::Checking => ("checking".to_owned(), 0),
+        Stage::Checking { table } => (format!("checking {table}"), 0),
         Stage::Publishing => ("publishing".to_owned(), 1),
     };
     Step { doing, done }

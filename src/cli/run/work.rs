@@ -114,7 +114,7 @@ fn start(job: Job, log: &Log, events: Sender<Event>, watcher: Arc<Watcher>) -> i
         let Job { plan, run, panic, .. } = job;
         let work = || {
             assert!(!panic, "asked to panic by a test");
-            Local.run(&plan, &run, &*watcher)
+            Local::default().run(&plan, &run, &*watcher)
         };
         let result = match dispatcher::with_default(&dispatch, || catch_unwind(AssertUnwindSafe(work))) {
             Ok(Ok(outcome)) => Ok(outcome),

@@ -179,7 +179,7 @@ impl<'a> Explainer<'a> {
         for own in &plan.tables {
             let action = format!("computing table `{}`", own.name);
             let said = |message: String| EngineError::Query { action: action.clone(), message };
-            let stepped = stepped(own, &inputs).map_err(said)?;
+            let (stepped, _) = stepped(own, &inputs, None).map_err(said)?;
             let query = own.metric.query(&stepped).map_err(|e| said(e.to_string()))?;
             let frame = guarded(&[query]).map_err(said)?.pop().unwrap_or_default();
             inputs.insert(own.name.as_str(), frame.clone().lazy());

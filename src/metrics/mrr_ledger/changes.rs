@@ -2,6 +2,7 @@
 
 use polars::prelude::*;
 
+use super::dimensions::VERSIONS;
 use super::{CHANGE, MrrLedger, in_order};
 use crate::expr::dims::{cols_of, int};
 use crate::expr::key::{packed, position_of, series_of};
@@ -37,6 +38,10 @@ impl MrrLedger {
         let get = |name: &str| inputs.step(name, || self.make_step(name, inputs));
         match name {
             "items" => self.items(inputs),
+            VERSIONS => match &self.dimensions {
+                Some(d) => self.version_rows(d, inputs),
+                None => Ok(LazyFrame::default()),
+            },
             "components" => self.components(&get("items")?, inputs),
             "series" => Ok(self.series(get("components")?)),
             "numbered" => {

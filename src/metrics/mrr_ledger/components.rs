@@ -48,11 +48,13 @@ impl MrrLedger {
         let items = items.clone().filter(super::is_used());
         let items = if self.lines.is_some() { coded(items) } else { items };
         let items = if self.discounts.is_some() { items.cache() } else { items };
-        let mut subjects = vec!["account"];
-        if self.subscription.is_some() {
-            subjects.push("subscription");
+        let mut subjects = Vec::new();
+        if !self.is_plain() {
+            subjects.push("account");
+            subjects.extend(self.subscription.iter().map(|_| "subscription"));
         }
-        let mut parts = vec![self.filled(&items, &subjects, &["list", "quantity", "items", "plan", "cycle"], &["reason", "product"])];
+        let texts = if self.reason.is_some() { vec!["product", "reason"] } else { vec!["product"] };
+        let mut parts = vec![self.filled(&items, &subjects, &["list", "quantity", "items", "plan", "cycle"], &texts)];
         if self.discounts.is_some() {
             parts.push(self.filled(&self.discounted(&items, inputs)?, &subjects, &["discount"], &[]));
         }

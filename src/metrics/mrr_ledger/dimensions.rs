@@ -8,19 +8,27 @@ use crate::expr::key::packed;
 use crate::expr::steps::first_of_series;
 use crate::metrics::Inputs;
 
+/// Name of the step with the versions of the dimensions.
+pub(super) const VERSIONS: &str = "versions";
+
 /// Before any date an export can hold: 0001-01-01.
 const FIRST_DAY: i32 = -719_162;
 
 impl MrrLedger {
     /// Versions of the dimensions per series and day, a number for each combination of values, oldest first.
     fn versions(&self, d: &Dimensions, inputs: &Inputs, series: &LazyFrame) -> PolarsResult<LazyFrame> {
+        let rows = inputs.step(VERSIONS, || self.version_rows(d, inputs))?;
+        let key = cols_of(&["customer_id"]);
+        Ok(series.clone().join(rows, key.clone(), key, JoinArgs::new(JoinType::Inner)).drop(by_name(["customer_id", "currency"], true, false)))
+    }
+
+    /// Versions of the dimensions: `customer_id`, `day` (from when on; NULL where they have no date), the dimensions.
+    pub(super) fn version_rows(&self, d: &Dimensions, inputs: &Inputs) -> PolarsResult<LazyFrame> {
         let mut columns = vec![col(d.customer.as_str()).alias("customer_id")];
         columns.push(d.valid_from.as_ref().map_or_else(|| lit(NULL).cast(DataType::Date), |v| col(v.as_str())).alias("day"));
         columns.extend(d.columns.iter().map(|c| col(c.as_str()).fill_null(lit(NOT_SET))));
         let rows = inputs.get(&d.from)?.select(columns);
-        let rows = if d.valid_from.is_some() { rows.filter(col("day").lt(self.horizon())) } else { rows };
-        let key = cols_of(&["customer_id"]);
-        Ok(series.clone().join(rows, key.clone(), key, JoinArgs::new(JoinType::Inner)).drop(by_name(["customer_id", "currency"], true, false)))
+        Ok(if d.valid_from.is_some() { rows.filter(col("day").lt(self.horizon())) } else { rows })
     }
 
     /// Movement rows with the one value each dimension has for a customer.

@@ -49,11 +49,13 @@ impl MrrLedger {
         let list = div_half_even(price.exact * price.per_month.clone(), price.months.clone() * unit.clone()) * unit;
         columns.push(list.alias("list"));
         columns.push(self.recurs().alias("recurs"));
-        columns.push(self.reason.as_ref().map_or_else(text, |r| col(r.as_str())).alias("reason"));
-        if let Some(subscription) = &self.subscription {
-            columns.push(col(subscription.as_str()).alias("subscription"));
+        columns.extend(self.reason.as_ref().map(|r| col(r.as_str()).alias("reason")));
+        if !self.is_plain() {
+            if let Some(subscription) = &self.subscription {
+                columns.push(col(subscription.as_str()).alias("subscription"));
+            }
+            columns.push(col(self.customer.as_str()).alias("account"));
         }
-        columns.push(col(self.customer.as_str()).alias("account"));
         if let Some(lines) = &self.lines {
             let product = lines.families.iter().fold(col(lines.product.as_str()), |rest, (product, family)| {
                 when(col(lines.product.as_str()).eq(lit(product.as_str()))).then(lit(family.as_str())).otherwise(rest)
@@ -80,7 +82,9 @@ impl MrrLedger {
             };
             columns.push((cycle * counts).alias("cycle"));
         }
-        columns.extend([price.per_month.alias("per_month"), price.months.alias("months")]);
+        if !self.is_plain() {
+            columns.extend([price.per_month.alias("per_month"), price.months.alias("months")]);
+        }
         let horizon = self.horizon();
         let rows = rows.select(columns).with_column(
             when(col("ends").is_null().or(col("ends").gt(horizon.clone()))).then(horizon).otherwise(col("ends")).alias("ends"),

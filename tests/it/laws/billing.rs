@@ -309,6 +309,7 @@ fn discounts_pauses_and_rates_are_what_customers_pay_day_by_day() {
         if ran.outcome.status != Status::Succeeded {
             return Err(format!("{:?}: {:?}", ran.outcome.status, ran.broken()));
         }
+        ran.same(&plan(PIPELINE, &book.sources())?.run_by_queries()?)?;
         same_every_day(book, &ran.table("ledger")?)
     });
 }

@@ -48,10 +48,19 @@ pub fn run(book: &Book, tables: &str) -> Result<Published, String> {
 
 /// As [`run`], on exports of a certain layout.
 pub fn run_on(book: &Book, tables: &str, layout: Layout) -> Result<Published, String> {
+    run_by(book, tables, layout, false)
+}
+
+/// As [`run`], without any pass: every step comes from its query.
+pub fn run_by_queries(book: &Book, tables: &str) -> Result<Published, String> {
+    run_by(book, tables, PLAIN, true)
+}
+
+fn run_by(book: &Book, tables: &str, layout: Layout, queries_only: bool) -> Result<Published, String> {
     let folder = tempdir().expect("a temporary folder");
     export(book, folder.path(), layout);
     let text = pipeline(book, tables);
-    let outcome = outcome(&text, folder.path())?;
+    let outcome = outcome(&text, folder.path(), queries_only)?;
     sound(&outcome)?;
     let mut published = Published::default();
     for table in outcome.tables {
@@ -65,7 +74,7 @@ pub fn run_on(book: &Book, tables: &str, layout: Layout) -> Result<Published, St
     Ok(published)
 }
 
-fn outcome(text: &str, folder: &Path) -> Result<RunOutcome, String> {
+fn outcome(text: &str, folder: &Path, queries_only: bool) -> Result<RunOutcome, String> {
     let mut diags = Diagnostics::new("laws.yml", text);
     let told = |diags: &Diagnostics| format!("the pipeline was refused:\n{}\n{text}", diags.render(Color::Never, None));
     let Some(file) = file::read(text, &Overrides::default(), &mut diags) else { return Err(told(&diags)) };
@@ -85,7 +94,9 @@ fn outcome(text: &str, folder: &Path) -> Result<RunOutcome, String> {
     let request = Request { base: folder.to_owned(), ..Request::default() };
     let Some(plan) = plan::resolve(&file, &described.catalog, &request, &mut diags) else { return Err(told(&diags)) };
     let run = RunId { id: "run".to_owned(), started: Timestamp::UNIX_EPOCH };
-    Local.run(&plan, &run, &Quiet::default()).map_err(|e| format!("the run failed: {}", with_causes(&e)))
+    Local { queries_only }
+        .run(&plan, &run, &Quiet::default())
+        .map_err(|e| format!("the run failed: {}", with_causes(&e)))
 }
 
 fn with_causes(error: &dyn Error) -> String {

@@ -4,7 +4,7 @@ use jiff::ToSpan;
 use proptest::prelude::*;
 
 use super::books::{Book, Item, books, large_books, long_books};
-use super::pipeline::{Published, ledger, plain_ledger, run};
+use super::pipeline::{Published, ledger, plain_ledger, run, run_by_queries};
 use super::reference::calendar::{GRAINS, Grain};
 use super::reference::ledger::GRAIN as LEDGER;
 use super::reference::movements::{KINDS, Look, movements};
@@ -206,6 +206,19 @@ fn churn_is_who_paid_at_the_start_and_does_not_at_the_end() {
             }
             compare(&name, published.table(&name), churn(&world, look, with_reasons, look.at_start), &grain)
         })
+    });
+}
+
+#[test]
+fn passes_give_what_queries_give() {
+    law("passes", 96, prop_oneof![3 => books().boxed(), 1 => long_books().boxed()], |book| {
+        let tables = every_table(book);
+        let (passes, queries) = (run(book, &tables)?, run_by_queries(book, &tables)?);
+        if passes.attrition != queries.attrition {
+            return Err(format!("the attrition differs: {:?}, {:?}", passes.attrition, queries.attrition));
+        }
+        let differs = passes.files.iter().find(|(name, bytes)| queries.files[*name] != **bytes);
+        differs.map_or(Ok(()), |(name, _)| Err(format!("`{name}` differs")))
     });
 }
 

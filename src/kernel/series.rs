@@ -1,0 +1,93 @@
+//! Numbers the customers and currencies of a ledger, once: everything after works on the numbers.
+
+use polars::prelude::*;
+use rayon::prelude::*;
+
+use super::book::{Codes, number};
+use super::ids::{Id, Numbers};
+
+/// Rows with `customer_id` and `currency`, and the steps made of them.
+#[derive(Clone, Copy, Debug)]
+pub struct Numbering {
+    /// Step with the rows.
+    pub rows: &'static str,
+    /// Step with what each number stands for: `customer_id`, `currency`, `series`, in this order.
+    pub series: &'static str,
+    /// Step with the rows, where `series` and `owner` take the place of customer and currency.
+    pub numbered: &'static str,
+    /// Whether there is an `owner`, the number of the customer alone.
+    pub owners: bool,
+}
+
+impl Numbering {
+    /// The frames of the steps `series` and `numbered`; `None` where a row has no customer or currency.
+    pub(super) fn run(&self, rows: &DataFrame) -> PolarsResult<Option<(DataFrame, DataFrame)>> {
+        let ids = rows.column("customer_id")?;
+        if ids.null_count() > 0 || rows.column("currency")?.null_count() > 0 {
+            return Ok(None);
+        }
+        let currencies = Codes::new(rows.column("currency")?.str()?);
+        let numbered = match ids.dtype() {
+            DataType::String => self.numbered(ids.str()?.iter().flatten(), &currencies)?,
+            _ => self.numbered(ids.i64()?.iter().flatten(), &currencies)?,
+        };
+        let (series, of_row) = numbered;
+        let mut rows = rows.drop_many(["customer_id", "currency"]);
+        let of_row = IdxCa::from_vec("series".into(), of_row);
+        if self.owners {
+            rows.with_column(series.column("owner")?.take(&of_row)?)?;
+        }
+        rows.with_column(of_row.into_column())?;
+        Ok(Some((series, rows)))
+    }
+
+    fn numbered<T: Id>(&self, ids: impl Iterator<Item = T>, currencies: &Codes) -> PolarsResult<(DataFrame, Vec<u32>)> {
+        let mut numbers = Numbers::new();
+        let customers: Vec<u32> = ids.map(|id| numbers.number(id)).collect();
+        let order = numbers.order();
+        let mut places = vec![0u32; order.len()];
+        for (place, number) in (0..).zip(&order) {
+            places[*number as usize] = place;
+        }
+        // Place of the customer, and of the currency by the alphabet.
+        let alphabet = currencies.places();
+        let keys = customers.iter().zip(&currencies.of);
+        let keys: Vec<u64> = keys
+            .map(|(customer, code)| u64::from(places[*customer as usize]) << 32 | u64::from(alphabet[*code as usize]))
+            .collect();
+        let mut distinct = keys.clone();
+        distinct.par_sort_unstable();
+        distinct.dedup();
+        // The series of a customer stand side by side.
+        let mut first = vec![0u32; order.len() + 1];
+        for key in &distinct {
+            first[(key >> 32) as usize + 1] += 1;
+        }
+        for at in 1..first.len() {
+            first[at] += first[at - 1];
+        }
+        let of_row = keys.iter().map(|key| {
+            let customer = (key >> 32) as usize;
+            let own = &distinct[first[customer] as usize..first[customer + 1] as usize];
+            first[customer] + number(own.iter().position(|known| known == key).unwrap_or(0))
+        });
+        let of_row = of_row.collect();
+        let mut codes = vec![0u32; alphabet.len()];
+        for (code, place) in (0..).zip(&alphabet) {
+            codes[*place as usize] = code;
+        }
+        let texts = distinct.iter().map(|key| currencies.text(codes[(key & 0xffff_ffff) as usize]));
+        let currency: StringChunked = texts.collect();
+        let id = |key: &u64| numbers.ids[order[(key >> 32) as usize] as usize];
+        let mut columns = vec![
+            T::column(distinct.iter().map(id)),
+            currency.with_name("currency".into()).into_column(),
+            UInt32Chunked::from_iter_values("series".into(), 0..number(distinct.len())).into_column(),
+        ];
+        if self.owners {
+            let owners = distinct.iter().map(|key| number((key >> 32) as usize) + 1);
+            columns.push(UInt32Chunked::from_iter_values("owner".into(), owners).into_column());
+        }
+        Ok((DataFrame::new(distinct.len(), columns)?, of_row))
+    }
+}

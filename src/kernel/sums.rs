@@ -1,0 +1,72 @@
+//! Sums of whole numbers by key, made in parallel.
+
+use polars::prelude::*;
+use rayon::prelude::*;
+
+/// Sums by key; every key that was touched is there, also where its sums are zero.
+pub(super) struct Sums<K, const N: usize> {
+    at: PlHashMap<K, usize>,
+    rows: Vec<(K, [i64; N])>,
+}
+
+impl<K: Copy + Eq + std::hash::Hash + Ord + Send, const N: usize> Sums<K, N> {
+    fn new() -> Self {
+        Self { at: PlHashMap::default(), rows: Vec::new() }
+    }
+
+    /// The sums of a key.
+    pub(super) fn of(&mut self, key: K) -> &mut [i64; N] {
+        let rows = &mut self.rows;
+        let at = *self.at.entry(key).or_insert_with(|| {
+            rows.push((key, [0; N]));
+            rows.len() - 1
+        });
+        &mut self.rows[at].1
+    }
+
+    fn merged(mut self, other: Self) -> Self {
+        for (key, sums) in other.rows {
+            for (sum, more) in self.of(key).iter_mut().zip(sums) {
+                *sum += more;
+            }
+        }
+        self
+    }
+
+    /// Calls `add` for every series below `series`, and gives the sums by key in ascending order.
+    ///
+    /// `add` gets working space that lasts from series to series.
+    pub(super) fn over<W: Default>(
+        series: usize,
+        add: impl Fn(usize, &mut W, &mut Self) + Sync + Send,
+    ) -> Vec<(K, [i64; N])> {
+        /// Series that one thread takes at once.
+        const SHARE: usize = 16_384;
+        let shares = series.div_ceil(SHARE);
+        let sums = (0..shares).into_par_iter().map(|share| {
+            let (mut sums, mut space) = (Self::new(), W::default());
+            for one in share * SHARE..series.min((share + 1) * SHARE) {
+                add(one, &mut space, &mut sums);
+            }
+            sums
+        });
+        let mut rows = sums.reduce(Self::new, Self::merged).rows;
+        rows.sort_unstable_by_key(|(key, _)| *key);
+        rows
+    }
+}
+
+/// A column of whole numbers.
+pub(super) fn ints(name: &str, values: impl Iterator<Item = i64>) -> Column {
+    Int64Chunked::from_iter_values(name.into(), values).into_column()
+}
+
+/// A column of periods or offsets.
+pub(super) fn periods(name: &str, values: impl Iterator<Item = i32>) -> Column {
+    Int32Chunked::from_iter_values(name.into(), values).into_column()
+}
+
+/// A text column.
+pub(super) fn texts(name: &str, values: StringChunked) -> Column {
+    values.with_name(name.into()).into_column()
+}
