@@ -97,16 +97,14 @@ def main(exports: Path, out: Path) -> None:
     profiles = pl.scan_parquet(exports / "customers" / "*.parquet").select("customer_id", "segment")
     names = pl.concat([profiles.select(c("segment").drop_nulls().unique()), pl.LazyFrame({"segment": ["(not set)"]})])
     segments = names.unique().sort("segment").collect()["segment"]
+    # Sorted first and joined then: a sort of ids alone is cheap, and the join may give any order.
+    ids = items.select(c("customer_id").unique()).sort("customer_id").collect(engine="streaming")["customer_id"]
+    code = c("segment").cast(pl.Enum(segments)).to_physical().cast(pl.Int64)
+    not_set = segments.index_of("(not set)")
     customers = (
-        items.select(c("customer_id").unique())
-        .join(profiles, on="customer_id", how="left")
-        .sort("customer_id")
-        .with_row_index("n")
-        .select(
-            "customer_id",
-            c("n").cast(pl.Int64),
-            c("segment").fill_null("(not set)").cast(pl.Enum(segments)).to_physical().cast(pl.Int64).alias("code"),
-        )
+        pl.LazyFrame({"customer_id": ids, "n": pl.int_range(len(ids), eager=True)})
+        .join(profiles.select("customer_id", code.alias("code")), on="customer_id", how="left")
+        .with_columns(c("code").fill_null(not_set))
         .collect(engine="streaming")
     )
 
@@ -143,7 +141,7 @@ def main(exports: Path, out: Path) -> None:
     is_usd = c("series") % 2
     currencies = pl.lit(pl.Series(["JPY", "USD"]))
     ledger.filter(c("day") < pl.lit(END).cast(pl.Int32)).select(
-        pl.lit(customers["customer_id"]).gather(c("series") // 16).alias("customer_id"),
+        pl.lit(ids).gather(c("series") // 16).alias("customer_id"),
         currencies.gather(is_usd).alias("currency"),
         c("day").cast(pl.Int32).cast(pl.Date).alias("effective_on"),
         pl.when("is_new").then(pl.lit("new")).when(c("after") == c("delta")).then(pl.lit("reactivation"))
@@ -259,12 +257,14 @@ def main(exports: Path, out: Path) -> None:
         *[f"{kind}_customers" for kind in ("opening", *kinds, "closing")],
     ).write_parquet(out / "movements.parquet")
     bridge.select(
-        *keys, "base_customers", "retained_customers", c("base_mrr").alias("nrr_denominator"), "nrr_numerator", "grr_numerator",
-        ratio(c("nrr_numerator"), "base_mrr").alias("nrr"), ratio(c("grr_numerator"), "base_mrr").alias("grr"),
+        *keys, "base_customers", "retained_customers", c("base_mrr").alias("nrr_denominator"),
+        "nrr_numerator", ratio(c("nrr_numerator"), "base_mrr").alias("nrr"),
+        "grr_numerator", ratio(c("grr_numerator"), "base_mrr").alias("grr"),
     ).write_parquet(out / "retention.parquet")  # fmt: skip
     lost = -c("churned_mrr") - c("contraction_mrr")
     bridge.select(
-        *keys, "opening_customers", "churned_customers", "opening_mrr", "churned_mrr", "contraction_mrr", "expansion_mrr",
+        *keys, "opening_customers", "churned_customers",
+        "opening_mrr", "churned_mrr", "contraction_mrr", "expansion_mrr",
         ratio(c("churned_customers"), "opening_customers").alias("logo_churn_rate"),
         ratio(lost, "opening_mrr").alias("gross_revenue_churn_rate"),
         ratio(lost - c("expansion_mrr"), "opening_mrr").alias("net_revenue_churn_rate"),
@@ -290,8 +290,8 @@ def main(exports: Path, out: Path) -> None:
         .write_parquet(out / "ltv.parquet")
     )
 
-    # The cohort triangle: offset 0 is the entry, offset k the end of the k-th month after. What a customer changes within
-    # an offset is summed as it comes; only the sum of all changes up to an offset is looked at.
+    # The cohort triangle: offset 0 is the entry, offset k the end of the k-th month after. What a customer changes
+    # within an offset is summed as it comes; only the sum of all changes up to an offset is looked at.
     cell = [is_usd.alias("is_usd"), c("first_month").alias("cohort")]
     bases = (
         ledger.filter("is_new")

@@ -9,25 +9,28 @@
 -- ${exports} and ${out} are put in by run.py. Days are numbers since 1970-01-01.
 
 CREATE TEMP TABLE hours AS
-SELECT h AS hour, CAST(to_timestamp(h * 3600) AT TIME ZONE 'America/New_York' AS DATE) - DATE '1970-01-01' AS day
-FROM range(CAST(epoch(TIMESTAMP '2020-01-01') AS BIGINT) // 3600, CAST(epoch(TIMESTAMP '2030-01-01') AS BIGINT) // 3600) r(h);
+SELECT h AS hour, CAST(CAST(to_timestamp(h * 3600) AT TIME ZONE 'America/New_York' AS DATE) - DATE '1970-01-01' AS USMALLINT) AS day
+FROM range(CAST(epoch(TIMESTAMP '2025-01-01') AS BIGINT) // 3600, CAST(epoch(TIMESTAMP '2027-01-01') AS BIGINT) // 3600) r(h);
 
 CREATE TEMP TABLE visits AS
 SELECT DISTINCT user_id, customer_id, day
 FROM read_parquet('${exports}/usage_events/*.parquet') JOIN hours ON hour = epoch_us(occurred_at) // 3600000000
 WHERE user_id IS NOT NULL AND customer_id IS NOT NULL AND day <= DATE '2026-06-30' - DATE '1970-01-01';
 
+-- Sorted lists of days are cheaper than windows over users.
 CREATE TEMP TABLE user_pairs AS
-WITH days AS (
-  SELECT day, lag(day) OVER w AS previous, first_value(day) OVER w AS first
-  FROM (SELECT DISTINCT user_id, day FROM visits) WINDOW w AS (PARTITION BY user_id ORDER BY day)
+WITH lists AS (
+  SELECT list_sort(list_distinct(list(day))) AS days FROM visits GROUP BY user_id
+), days AS (
+  SELECT days[1] AS first, unnest(list_prepend(NULL, days[:-2])) AS previous, unnest(days) AS day FROM lists
 )
 SELECT (first + 3) // 7 AS cohort, previous, day, count(*) AS n FROM days GROUP BY ALL;
 
 CREATE TEMP TABLE customer_pairs AS
-WITH days AS (
-  SELECT day, lag(day) OVER w AS previous
-  FROM (SELECT DISTINCT customer_id, day FROM visits) WINDOW w AS (PARTITION BY customer_id ORDER BY day)
+WITH lists AS (
+  SELECT list_sort(list_distinct(list(day))) AS days FROM visits GROUP BY customer_id
+), days AS (
+  SELECT unnest(list_prepend(NULL, days[:-2])) AS previous, unnest(days) AS day FROM lists
 )
 SELECT previous, day, count(*) AS n FROM days GROUP BY ALL;
 

@@ -6,6 +6,7 @@ What makes it fast:
   * Events are read once, by the streaming engine, and become distinct days of users and customers.
   * Everything else follows from how often a day of activity follows another one of the same user: a table of pairs of
     days, a few thousand rows. A week has a user whose day before was in an earlier week, and so on for every grain.
+  * Sorting and grouping see one column of whole numbers.
   * The civil day of an instant depends on its hour alone, so the time zone is asked once per hour, not once per row.
 
 Days are numbers since 1970-01-01.
@@ -37,15 +38,26 @@ def civil_days(first_year: int, last_year: int) -> tuple[int, pl.Series]:
 def pairs(visits: pl.LazyFrame, unit: str) -> pl.LazyFrame:
     """How often a day follows another one of the same unit, the first one none. `cohort` is the week of the first."""
     c = pl.col
-    same = c(unit) == c(unit).shift()
+    # A text becomes the number of its category. Either way unit and day are one Int64, in any order of units.
+    is_text = visits.collect_schema()[unit] == pl.String
+    number = c(unit).cast(pl.Categorical).to_physical() if is_text else c(unit) - c(unit).min()
+    who, day = c("key") // 2**16, c("key") % 2**16
+    pair = c("pair")
     return (
-        visits.select(unit, "day")
-        .unique()
-        .sort(unit, "day")
-        .select("day", pl.when(same).then(c("day").shift()).alias("previous"))
-        .with_columns(pl.when(c("previous").is_null()).then((c("day") + 3) // 7).forward_fill().alias("cohort"))
-        .group_by("cohort", "previous", "day")
+        visits.select((number.cast(pl.Int64) * 2**16 + c("day")).alias("key"))
+        .sort("key")
+        .filter(c("key") != c("key").shift(1, fill_value=-1))
+        .select(day.alias("day"), pl.when(who == who.shift()).then(day.shift()).otherwise(0).alias("previous"))
+        .with_columns(pl.when(c("previous") == 0).then((c("day") + 3) // 7).forward_fill().alias("cohort"))
+        .select((c("cohort") * 2**32 + c("previous") * 2**16 + c("day")).alias("pair"))
+        .group_by("pair")
         .agg(pl.len().cast(pl.Int64).alias("n"))
+        .select(
+            (pair // 2**32).cast(pl.Int32).alias("cohort"),
+            (pair // 2**16 % 2**16).cast(pl.Int32).replace(0, None).alias("previous"),
+            (pair % 2**16).cast(pl.Int32).alias("day"),
+            "n",
+        )
     )
 
 
