@@ -460,7 +460,7 @@ pub(super) struct SampleArgs {
     #[arg(long, value_name = "N")]
     pub(super) events: Option<u64>,
 
-    /// How customer ids are written
+    /// How ids of customers and users are written
     #[arg(long, value_name = "STYLE", value_enum, default_value_t)]
     pub(super) ids: Ids,
 
@@ -473,7 +473,7 @@ pub(super) struct SampleArgs {
     pub(super) quiet: bool,
 }
 
-/// How customer ids are written.
+/// How ids of customers and users are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
 pub(super) enum Ids {
     /// Texts such as `cus_4fTq09Zb`

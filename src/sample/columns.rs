@@ -184,6 +184,38 @@ impl Column for Customer {
     }
 }
 
+/// The id of a user of a customer, in the same style.
+pub(super) struct User(Customer);
+
+impl User {
+    /// The customer's `n`th user.
+    pub(super) fn push(&mut self, key: &CustomerKey, n: usize) {
+        match &mut self.0 {
+            Customer::Text(text) => {
+                let _ = write!(text, "{}", key.nth("u_", n));
+                text.append_value("");
+            }
+            Customer::Bigint(int) => int.append_value(key.nth_bigint(n)),
+        }
+    }
+}
+
+impl Column for User {
+    const DICTIONARY: bool = true;
+
+    fn new(ids: IdStyle) -> Self {
+        Self(Customer::new(ids))
+    }
+
+    fn data_type(&self) -> DataType {
+        self.0.data_type()
+    }
+
+    fn finish(&mut self) -> ArrayRef {
+        Column::finish(&mut self.0)
+    }
+}
+
 /// Declares a table: its type, its folder, the stem of its files, and its columns in order.
 macro_rules! table {
     ($type:ident, $name:literal, $stem:literal { $($column:ident: $kind:ident,)+ }) => {

@@ -10,7 +10,7 @@ const BASE_62: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmno
 const CODES: u64 = 62_u64.pow(8);
 const FIRST_BIGINT: i64 = 7_000_000_001;
 
-/// How a customer is written in every table.
+/// How a customer and its users are written in every table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum IdStyle {
     /// A string such as `cus_4fTq09Zb`, as payment providers write them.
@@ -48,6 +48,11 @@ impl CustomerKey {
 
     pub(super) fn bigint(&self) -> i64 {
         FIRST_BIGINT.saturating_add_unsigned(self.index)
+    }
+
+    /// The customer's `n`th user, of at most a thousand.
+    pub(super) fn nth_bigint(&self, n: usize) -> i64 {
+        self.bigint().saturating_mul(1_000).saturating_add_unsigned(n.try_into().unwrap_or(u64::MAX))
     }
 
     /// The customer's `n`th id of the kind that `prefix` names.

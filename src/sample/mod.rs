@@ -60,7 +60,7 @@ pub struct SampleOptions {
     pub parts: Option<usize>,
     /// About how many usage events to make; eight per customer if not given.
     pub events: Option<u64>,
-    /// How customer ids are written.
+    /// How ids of customers and users are written.
     pub ids: IdStyle,
 }
 

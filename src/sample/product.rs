@@ -111,7 +111,7 @@ fn event(life: &Life, rng: &mut Rng, user: usize, at: i64, n: usize, tables: &mu
     for _ in 0..deliveries {
         table.event_id.write(format_args!("{}", key.nth("ev_", n)));
         table.customer_id.push(key);
-        table.user_id.write(format_args!("{}", key.nth("u_", user)));
+        table.user_id.push(key, user);
         table.event_name.push(name);
         table.feature.push(feature);
         table.occurred_at.push(micros(at));
@@ -122,7 +122,7 @@ fn session(life: &Life, rng: &mut Rng, user: usize, (start, end): (i64, i64), n:
     let key = &life.who.key;
     let table = &mut tables.sessions;
     table.session_id.write(format_args!("{}", key.nth("se_", n)));
-    table.user_id.write(format_args!("{}", key.nth("u_", user)));
+    table.user_id.push(key, user);
     table.customer_id.push(key);
     table.started_at.push(micros(start));
     // A closed laptop ends no session.

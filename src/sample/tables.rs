@@ -5,7 +5,7 @@ use arrow::datatypes::DataType;
 
 use super::columns::{
     Amount, Bool, Column, Customer, Date, DistinctInstant, DistinctLong, DistinctText, Double, Instant, Int, Long,
-    Table, Text, WallClock, table,
+    Table, Text, User, WallClock, table,
 };
 use super::ids::IdStyle;
 
@@ -228,7 +228,7 @@ table!(FxRates, "fx_rates", "part" {
 table!(UsageEvents, "usage_events", "part" {
     event_id: DistinctText,
     customer_id: Customer,
-    user_id: Text,
+    user_id: User,
     event_name: Text,
     feature: Text,
     occurred_at: DistinctInstant,
@@ -236,7 +236,7 @@ table!(UsageEvents, "usage_events", "part" {
 
 table!(Sessions, "sessions", "part" {
     session_id: DistinctText,
-    user_id: Text,
+    user_id: User,
     customer_id: Customer,
     started_at: DistinctInstant,
     ended_at: DistinctInstant,
@@ -269,7 +269,7 @@ table!(Tickets, "tickets", "part" {
 
 table!(SurveyResponses, "survey_responses", "part" {
     response_id: DistinctText,
-    respondent_id: Text,
+    respondent_id: User,
     customer_id: Customer,
     question_type: Text,
     score: Int,

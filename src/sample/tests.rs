@@ -535,6 +535,9 @@ fn an_integer_key_is_the_same_everywhere() {
     let customers = ids(&table(dir.path(), "customers"), "customer_id");
     assert_eq!(customers.first().unwrap(), "7000000001");
     assert!(ids(&table(dir.path(), "trials"), "customer_id").is_subset(&customers));
+    let users = ids(&table(dir.path(), "usage_events"), "user_id");
+    assert!(users.iter().all(|user| customers.contains(&user[..10])), "{users:?}");
+    assert!(ids(&table(dir.path(), "sessions"), "user_id").is_subset(&users));
 }
 
 #[test]

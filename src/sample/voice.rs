@@ -123,7 +123,7 @@ fn answer(life: &Life, rng: &mut Rng, (question, nth): (Question, usize), (fit, 
         Question::Ces => "re_",
     };
     table.response_id.write(format_args!("{}", life.who.key.nth(kind, nth)));
-    table.respondent_id.write(format_args!("{}", life.who.key.nth("u_", user)));
+    table.respondent_id.push(&life.who.key, user);
     table.customer_id.push(&life.who.key);
     table.question_type.push(name);
     table.score.push(score);
