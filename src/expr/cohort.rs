@@ -305,7 +305,8 @@ impl Cohorts {
     /// Only the final departure of a customer counts; whoever comes back was there all the time.
     fn unbounded(&self, changed: LazyFrame) -> LazyFrame {
         // A visit that no period's end sees is neither an arrival nor a departure.
-        let changed = changed.filter(col("customers").neq(int(0)));
+        // Read twice from here on: marked, because the optimiser fails on finding that by itself.
+        let changed = changed.filter(col("customers").neq(int(0))).cache();
         let last_row = col("series").neq_missing(col("series").shift(lit(-1)));
         let left = changed
             .clone()
