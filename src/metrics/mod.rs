@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use polars::prelude::*;
 use serde::Serialize;
 
+use crate::expr::condense::{Condense, condensed};
 use crate::plan::resolver::Resolver;
 use crate::schema::TableSchema;
 
@@ -30,9 +31,11 @@ macro_rules! metrics {
 
 pub mod behind;
 pub mod formula;
+pub mod usage;
 pub mod view;
 
 metrics! {
+    active_users,
     churn,
     cohort_retention,
     committed_mrr,
@@ -44,6 +47,7 @@ metrics! {
     renewals,
     revenue_retention,
     sql,
+    usage_cohorts,
 }
 
 /// A kind of table: its name in the pipeline file, its page and how it is resolved.
@@ -243,6 +247,14 @@ impl Inputs {
             Some(frame) => Ok(frame.clone()),
             None => make().map(LazyFrame::cache),
         }
+    }
+
+    /// The combinations of values in a source, and in [`ROWS`] how many rows have each.
+    ///
+    /// # Errors
+    /// When the plan did not provide the source, which is a bug.
+    pub fn condensed(&self, of: &Condense) -> PolarsResult<LazyFrame> {
+        Ok(condensed(self.get(&of.source)?, &of.keys, &[]))
     }
 
     /// The frame of a source or table.

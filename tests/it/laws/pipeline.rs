@@ -48,8 +48,14 @@ pub fn run(book: &Book, tables: &str) -> Result<Published, String> {
 
 /// As [`run`], on exports of a certain layout.
 pub fn run_on(book: &Book, tables: &str, layout: Layout) -> Result<Published, String> {
+    run_with(book, tables, layout, |_| {})
+}
+
+/// As [`run_on`], with more exports that `write` writes into the folder it is given.
+pub fn run_with(book: &Book, tables: &str, layout: Layout, write: impl Fn(&Path)) -> Result<Published, String> {
     let folder = tempdir().expect("a temporary folder");
     export(book, folder.path(), layout);
+    write(folder.path());
     let text = pipeline(book, tables);
     let outcome = outcome(&text, folder.path())?;
     sound(&outcome)?;
@@ -178,6 +184,12 @@ pub fn pipeline(book: &Book, tables: &str) -> String {
             ),
         ),
     ];
+    let sources = sources.into_iter().chain([(
+        "events",
+        format!(
+            "user_id: {{type: {id}}}, customer_id: {{type: {id}}}, event: {{type: string}}, app: {{type: string}}, at: {{type: timestamp}}"
+        ),
+    )]);
     for (name, columns) in sources {
         if tables.contains(&format!("from: {name}")) {
             let _ = writeln!(text, "  {name}:\n    path: {name}/*.parquet\n    columns: {{{columns}}}");
