@@ -8,6 +8,7 @@ use serde::Deserialize;
 
 use crate::expr::bridge::on_grid;
 use crate::expr::calendar::{Calendar, Grain, Periods, epoch_day};
+use crate::expr::condense::Condense;
 use crate::expr::dims::{cols_of, int, sort_on};
 use crate::expr::ratio::{ratio, reason};
 use crate::expr::visits::{enters, gaps, leaves, number_of, visits};
@@ -391,6 +392,10 @@ impl Metric for ActiveUsers {
         let schema = self.output();
         let names: Vec<&str> = schema.names().collect();
         Ok(sort_on(rows.with_columns(rates).select(cols_of(&names)), &schema.grain))
+    }
+
+    fn condense(&self) -> PolarsResult<Option<Condense>> {
+        self.usage.condense().map(Some)
     }
 
     fn steps(&self) -> Vec<&'static str> {

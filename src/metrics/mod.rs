@@ -101,6 +101,15 @@ pub trait Metric: Send + Sync {
         Err(polars_err!(InvalidOperation: "no step `{name}`"))
     }
 
+    /// The source of which this metric needs no rows, and what is enough of it: [`Inputs::condensed`] is
+    /// the only way in which its queries read it.
+    ///
+    /// # Errors
+    /// As [`Metric::query`].
+    fn condense(&self) -> PolarsResult<Option<Condense>> {
+        Ok(None)
+    }
+
     /// What must hold between the inputs and the written table; each frame selects the rows that break it.
     ///
     /// # Errors
@@ -224,6 +233,7 @@ pub struct LedgerShape {
 #[derive(Clone, Default)]
 pub struct Inputs {
     frames: BTreeMap<String, LazyFrame>,
+    condensed: BTreeMap<String, LazyFrame>,
     steps: BTreeMap<&'static str, LazyFrame>,
 }
 
@@ -231,6 +241,11 @@ impl Inputs {
     /// Makes `frame` available as `name`.
     pub fn insert(&mut self, name: impl Into<String>, frame: LazyFrame) {
         self.frames.insert(name.into(), frame);
+    }
+
+    /// Makes a source available of which only combinations of values were kept.
+    pub fn insert_condensed(&mut self, name: impl Into<String>, frame: LazyFrame) {
+        self.condensed.insert(name.into(), frame);
     }
 
     /// Makes an intermediate frame of the metric at hand available, computed.
@@ -249,12 +264,17 @@ impl Inputs {
         }
     }
 
-    /// The combinations of values in a source, and in [`ROWS`] how many rows have each.
+    /// The combinations of values in a source, and in [`ROWS`](crate::expr::condense::ROWS) how many rows have each.
+    ///
+    /// A combination may come more than once, where the source was condensed for several tables.
     ///
     /// # Errors
     /// When the plan did not provide the source, which is a bug.
     pub fn condensed(&self, of: &Condense) -> PolarsResult<LazyFrame> {
-        Ok(condensed(self.get(&of.source)?, &of.keys, &[]))
+        match self.condensed.get(&of.source) {
+            Some(frame) => Ok(frame.clone()),
+            None => Ok(condensed(self.get(&of.source)?, &of.keys, &[])),
+        }
     }
 
     /// The frame of a source or table.

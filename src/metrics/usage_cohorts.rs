@@ -5,6 +5,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::expr::calendar::{Grain, Periods};
+use crate::expr::condense::Condense;
 use crate::expr::dims::{cols_of, int, sort_on};
 use crate::expr::ratio::{ratio, wilson};
 use crate::expr::visits::{enters, gaps, visits};
@@ -261,6 +262,10 @@ impl Metric for UsageCohorts {
             mature(col("base")).alias("base"),
         ]);
         Ok(sort_on(rows.select(cols_of(&names)), &schema.grain))
+    }
+
+    fn condense(&self) -> PolarsResult<Option<Condense>> {
+        self.usage.condense().map(Some)
     }
 
     fn steps(&self) -> Vec<&'static str> {

@@ -32,6 +32,8 @@ pub struct Published {
     pub files: BTreeMap<String, Vec<u8>>,
     /// Input rows of a table by what became of them.
     pub attrition: BTreeMap<String, Vec<(String, u64)>>,
+    /// Sources of which no rows were held.
+    pub condensed: Vec<String>,
 }
 
 impl Published {
@@ -59,7 +61,8 @@ pub fn run_with(book: &Book, tables: &str, layout: Layout, write: impl Fn(&Path)
     let text = pipeline(book, tables);
     let outcome = outcome(&text, folder.path())?;
     sound(&outcome)?;
-    let mut published = Published::default();
+    let condensed = outcome.sources.iter().filter(|s| s.loaded.is_condensed).map(|s| s.name.clone()).collect();
+    let mut published = Published { condensed, ..Published::default() };
     for table in outcome.tables {
         let TableState::Published { path, .. } = &table.state else {
             return Err(format!("table `{}` is not published: {:?}", table.name, table.state));

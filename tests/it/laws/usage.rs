@@ -179,6 +179,23 @@ fn active_users_and_their_cohorts_are_what_the_events_say() {
 }
 
 #[test]
+fn events_that_are_held_say_the_same() {
+    law("usage_held", 48, used_books(), |(book, events)| {
+        let tables = tables(book);
+        let held = format!("{tables}  held: {{type: sql, key: [n], query: SELECT COUNT(*) AS n FROM events}}\n");
+        let (condensed, mut held) = (run(book, events, &tables, PLAIN)?, run(book, events, &held, PLAIN)?);
+        if condensed.condensed != ["events"] || !held.condensed.is_empty() {
+            return Err(format!("condensed are {:?} and {:?}", condensed.condensed, held.condensed));
+        }
+        held.attrition.remove("held");
+        if condensed.attrition != held.attrition {
+            return Err(format!("attrition is {:?} and {:?}", condensed.attrition, held.attrition));
+        }
+        same_files(&condensed, &held)
+    });
+}
+
+#[test]
 fn how_events_lie_in_files_changes_nothing() {
     law("usage_layouts", 48, (used_books(), layouts(), layouts()), |((book, events), one, other)| {
         let tables = tables(book);
