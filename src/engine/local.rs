@@ -205,7 +205,8 @@ impl Run<'_> {
             cutoff: Some(self.plan.cutoff),
             rows_before: before::rows(&self.plan.publish.root, &self.plan.pipeline, &compared),
         };
-        let loaded = sources::load_against(&self.plan.sources, &wanted, &measures, &mut Loads(self.watch))?;
+        let loaded =
+            sources::load_against(&self.plan.sources, &wanted, &self.condense()?, &measures, &mut Loads(self.watch))?;
         let mut out = Vec::new();
         for mut source in loaded {
             let Some(plan) = self.plan.sources.iter().find(|p| p.name == source.name) else { continue };
@@ -214,7 +215,12 @@ impl Run<'_> {
                 read: source.attrition.read,
                 used: source.attrition.used,
             });
-            inputs.insert(source.name.as_str(), std::mem::take(&mut source.frame).lazy());
+            let frame = std::mem::take(&mut source.frame).lazy();
+            if source.is_condensed {
+                inputs.insert_condensed(source.name.as_str(), frame);
+            } else {
+                inputs.insert(source.name.as_str(), frame);
+            }
             let quarantine = match source.quarantined.take() {
                 None => None,
                 Some(rows) => {
@@ -237,6 +243,31 @@ impl Run<'_> {
                 loaded: source,
                 quarantine,
             });
+        }
+        Ok(out)
+    }
+
+    /// The sources of which no table needs the rows, by position, and the values that are enough for all.
+    fn condense(&self) -> Result<BTreeMap<usize, sources::Keys>, EngineError> {
+        let mut out = BTreeMap::new();
+        for (index, source) in self.plan.sources.iter().enumerate() {
+            let mut all = Some(sources::Keys::new());
+            for table in self.plan.tables.iter().filter(|t| t.reads.contains_key(&source.name)) {
+                let enough = table.metric.condense().map_err(|e| EngineError::Query {
+                    action: format!("planning table `{}`", table.name),
+                    message: e.to_string(),
+                })?;
+                let enough = enough.filter(|condense| condense.source == source.name);
+                all = all.zip(enough).map(|(mut all, enough)| {
+                    for (name, value) in enough.keys {
+                        if all.iter().all(|(known, _)| *known != name) {
+                            all.push((name, value));
+                        }
+                    }
+                    all
+                });
+            }
+            out.extend(all.filter(|keys| !keys.is_empty()).map(|keys| (index, keys)));
         }
         Ok(out)
     }

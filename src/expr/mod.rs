@@ -5,9 +5,11 @@
 pub mod bridge;
 pub mod calendar;
 pub mod cohort;
+pub mod condense;
 pub mod dims;
 pub mod key;
 pub mod lmdi;
 pub mod money;
 pub mod ratio;
 pub mod steps;
+pub mod visits;

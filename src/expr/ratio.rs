@@ -55,7 +55,7 @@ pub fn annualised(rate: Expr, periods_per_year: f64) -> Expr {
 }
 
 /// The first reason whose condition holds, else NULL.
-pub fn reason<const N: usize>(cases: [(Expr, &str); N]) -> Expr {
+pub fn reason<'a>(cases: impl IntoIterator<Item = (Expr, &'a str), IntoIter: DoubleEndedIterator>) -> Expr {
     cases.into_iter().rev().fold(lit(NULL).cast(DataType::String), |rest, (condition, name)| {
         when(condition).then(lit(name.to_owned())).otherwise(rest)
     })

@@ -1,8 +1,9 @@
 //! A customer's recurring revenue as a step function over periods, one row per change.
 
+use jiff::civil;
 use polars::prelude::*;
 
-use crate::expr::calendar::Periods;
+use crate::expr::calendar::{Periods, date_lit};
 use crate::expr::dims::{cols_of, int};
 use crate::expr::key::packed;
 
@@ -66,6 +67,31 @@ pub fn series_number() -> Expr {
 /// Whether a row is the first of its series, in a frame sorted by series.
 pub fn first_of_series() -> Expr {
     col("series").neq_missing(col("series").shift(lit(1)))
+}
+
+/// When each customer of a ledger paid: `customer_id`, the first day `from`, and `until`, the day after the last.
+///
+/// `until` is NULL while it goes on at `as_of`. One row per customer and stretch of time without a gap.
+///
+/// # Errors
+/// When Polars refuses to build the plan.
+pub fn paid_spans(ledger: LazyFrame, as_of: civil::Date) -> PolarsResult<LazyFrame> {
+    let one_if = |condition: Expr| when(condition).then(int(1)).otherwise(int(0));
+    let pays = |name: &str| one_if(col(name).gt(int(0)));
+    let id = || col("customer_id");
+    let same_next = id().eq(id().shift(lit(-1))).fill_null(lit(false));
+    Ok(ledger
+        .filter(col("effective_on").lt_eq(date_lit(as_of)))
+        .group_by([id(), col("effective_on").alias("from")])
+        .agg([(pays("mrr_after") - pays("mrr_before")).sum().alias("change")])
+        .filter(col("change").neq(int(0)))
+        .sort(["customer_id", "from"], SortMultipleOptions::default())
+        // In how many currencies and series the customer pays.
+        .with_column(col("change").cum_sum(false).over([id()])?.alias("paid"))
+        .filter(col("paid").eq(int(0)).or(col("paid").eq(col("change"))))
+        .with_column(when(same_next).then(col("from").shift(lit(-1))).otherwise(lit(NULL)).alias("until"))
+        .filter(col("paid").gt(int(0)))
+        .select(cols_of(&["customer_id", "from", "until"])))
 }
 
 impl StepsOf<'_> {

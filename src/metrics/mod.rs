@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use polars::prelude::*;
 use serde::Serialize;
 
+use crate::expr::condense::{Condense, condensed};
 use crate::kernel::{Intervals, Numbering, Pass};
 use crate::plan::resolver::Resolver;
 use crate::schema::TableSchema;
@@ -31,9 +32,11 @@ macro_rules! metrics {
 
 pub mod behind;
 pub mod formula;
+pub mod usage;
 pub mod view;
 
 metrics! {
+    active_users,
     churn,
     cohort_retention,
     committed_mrr,
@@ -45,6 +48,7 @@ metrics! {
     renewals,
     revenue_retention,
     sql,
+    usage_cohorts,
 }
 
 /// A kind of table: its name in the pipeline file, its page and how it is resolved.
@@ -111,6 +115,15 @@ pub trait Metric: Send + Sync {
     /// The whole table as a pass over steps, where it is a ledger made of nothing but intervals.
     fn intervals(&self) -> Option<Intervals<'_>> {
         None
+    }
+
+    /// The source of which this metric needs no rows, and what is enough of it: [`Inputs::condensed`] is
+    /// the only way in which its queries read it.
+    ///
+    /// # Errors
+    /// As [`Metric::query`].
+    fn condense(&self) -> PolarsResult<Option<Condense>> {
+        Ok(None)
     }
 
     /// What must hold between the inputs and the written table; each frame selects the rows that break it.
@@ -236,6 +249,7 @@ pub struct LedgerShape {
 #[derive(Clone, Default)]
 pub struct Inputs {
     frames: BTreeMap<String, LazyFrame>,
+    condensed: BTreeMap<String, LazyFrame>,
     steps: BTreeMap<&'static str, LazyFrame>,
 }
 
@@ -248,6 +262,12 @@ impl Inputs {
     /// Lets go of the frames whose name is not wanted.
     pub fn retain(&mut self, wanted: impl Fn(&str) -> bool) {
         self.frames.retain(|name, _| wanted(name));
+        self.condensed.retain(|name, _| wanted(name));
+    }
+
+    /// Makes a source available of which only combinations of values were kept.
+    pub fn insert_condensed(&mut self, name: impl Into<String>, frame: LazyFrame) {
+        self.condensed.insert(name.into(), frame);
     }
 
     /// Makes an intermediate frame of the metric at hand available, computed.
@@ -263,6 +283,19 @@ impl Inputs {
         match self.steps.get(name) {
             Some(frame) => Ok(frame.clone()),
             None => make().map(LazyFrame::cache),
+        }
+    }
+
+    /// The combinations of values in a source, and in [`ROWS`](crate::expr::condense::ROWS) how many rows have each.
+    ///
+    /// A combination may come more than once, where the source was condensed for several tables.
+    ///
+    /// # Errors
+    /// When the plan did not provide the source, which is a bug.
+    pub fn condensed(&self, of: &Condense) -> PolarsResult<LazyFrame> {
+        match self.condensed.get(&of.source) {
+            Some(frame) => Ok(frame.clone()),
+            None => Ok(condensed(self.get(&of.source)?, &of.keys, &[])),
         }
     }
 

@@ -622,7 +622,7 @@ impl Metric for MrrLedger {
     }
 
     fn source_ids(&self, inputs: &Inputs) -> PolarsResult<Option<LazyFrame>> {
-        if self.identities.is_none() && self.parents.is_none() {
+        if !self.merges() {
             return Ok(None);
         }
         let ids = inputs
@@ -634,6 +634,11 @@ impl Metric for MrrLedger {
 }
 
 impl MrrLedger {
+    /// Whether several ids of the source may be one customer.
+    pub fn merges(&self) -> bool {
+        self.identities.is_some() || self.parents.is_some()
+    }
+
     /// Currencies, or with windows customers, whose changes do not sum to what runs at `as_of`.
     fn closing_is_running(&self, components: LazyFrame, book: &Book, output: &LazyFrame) -> LazyFrame {
         let amount = self.amounts().iter().map(|a| col(*a)).reduce(|a, b| a + b).unwrap_or_else(|| int(0));

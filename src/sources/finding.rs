@@ -125,25 +125,39 @@ fn limits(spec: &RowCountSpec) -> String {
     }
 }
 
-/// Compares the newest row with the cut-off.
+/// Columns of what [`freshness`] looks at.
+pub(super) const NEWEST: [&str; 2] = ["#newest", "#last"];
+
+/// The newest moment up to the cut-off, and of all rows, as aggregates; `None` where no age is asked for.
+pub(super) fn newest(plan: &SourcePlan, measures: &Measures) -> Option<[Expr; 2]> {
+    let (spec, cutoff) = (plan.freshness.as_ref()?, measures.cutoff?);
+    let zone = zone_of(plan);
+    let limit =
+        if is_date(plan, spec) { i64::from(days(cutoff.to_zoned(zone).date())) } else { cutoff.as_microsecond() };
+    let wide = col(spec.column.as_str()).to_physical().cast(DataType::Int64);
+    let [newest, last] = NEWEST;
+    Some([wide.clone().filter(wide.clone().lt_eq(lit(limit))).max().alias(newest), wide.max().alias(last)])
+}
+
+fn zone_of(plan: &SourcePlan) -> TimeZone {
+    plan.zone.parse::<ZoneName>().map_or(TimeZone::UTC, |zone| zone.time_zone().clone())
+}
+
+fn is_date(plan: &SourcePlan, spec: &Freshness) -> bool {
+    plan.column(&spec.column).is_some_and(|column| column.ty == ColumnType::Date)
+}
+
+/// Compares the newest row with the cut-off; `found` has the values of [`newest`] in one row.
 ///
 /// Rows after the cut-off say nothing about what should have been there at it, unless there are no
 /// others: then the whole export is younger.
-pub(super) fn freshness(plan: &SourcePlan, rows: &DataFrame, measures: &Measures) -> PolarsResult<Option<Finding>> {
+pub(super) fn freshness(plan: &SourcePlan, found: &DataFrame, measures: &Measures) -> PolarsResult<Option<Finding>> {
     let (Some(spec), Some(cutoff)) = (&plan.freshness, measures.cutoff) else { return Ok(None) };
     let rule = format!("freshness({})", spec.column);
-    let zone = plan.zone.parse::<ZoneName>().map_or(TimeZone::UTC, |zone| zone.time_zone().clone());
-    let date = plan.column(&spec.column).is_some_and(|column| column.ty == ColumnType::Date);
-    let limit = if date { i64::from(days(cutoff.to_zoned(zone.clone()).date())) } else { cutoff.as_microsecond() };
-    let column = col(spec.column.as_str());
-    let wide = column.clone().to_physical().cast(DataType::Int64);
-    let found = rows
-        .clone()
-        .lazy()
-        .select([wide.clone().filter(wide.clone().lt_eq(lit(limit))).max().alias("newest"), wide.max().alias("last")])
-        .collect()?;
+    let (zone, date) = (zone_of(plan), is_date(plan, spec));
+    let [newest, last] = NEWEST;
     let value = |name: &str| Ok::<_, PolarsError>(found.column(name)?.i64()?.get(0));
-    let newest = match (value("newest")?, value("last")?) {
+    let newest = match (value(newest)?, value(last)?) {
         (Some(newest), _) => newest,
         (None, Some(_)) => {
             let said = format!("every `{}` is after the cut-off {cutoff}", spec.column);

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use polars::prelude::*;
 
+use super::condense::{self, Keys};
 use super::error::{SourceError, guarded};
 use super::finding::Measures;
 use super::footer;
@@ -50,10 +51,14 @@ pub fn load(
     wanted: &[(usize, Vec<String>)],
     watch: &mut dyn Watch,
 ) -> Result<Vec<LoadedSource>, SourceError> {
-    load_against(plans, wanted, &Measures::default(), watch)
+    load_against(plans, wanted, &BTreeMap::new(), &Measures::default(), watch)
 }
 
 /// As [`load`], and measures the sources as wholes; look at [`LoadedSource::stale`] too.
+///
+/// `condense` has, by position in `plans`, the values of which combinations are enough. Such a source
+/// is condensed while it is read, unless its contract or a broken row asks for the rows: look at
+/// [`LoadedSource::is_condensed`]. What is told about it is the same.
 ///
 /// # Errors
 ///
@@ -61,24 +66,52 @@ pub fn load(
 pub fn load_against(
     plans: &[SourcePlan],
     wanted: &[(usize, Vec<String>)],
+    condense: &BTreeMap<usize, Keys>,
     measures: &Measures,
     watch: &mut dyn Watch,
 ) -> Result<Vec<LoadedSource>, SourceError> {
     let mut wanted: Vec<(usize, Vec<String>)> = wanted.to_vec();
     add_targets(plans, &mut wanted);
-    let sources = judged(plans, &wanted, watch)?;
-    let mut loaded = Vec::with_capacity(sources.len());
+    let keys_of = |index: usize| {
+        let plan = plans.get(index)?;
+        condense.get(&index).filter(|keys| condense::is_enough(plans, plan, keys)).map(|keys| (plan, keys))
+    };
+    let (brief, whole): (Vec<_>, Vec<_>) = wanted.iter().cloned().partition(|(index, _)| keys_of(*index).is_some());
+    let mut sources = judged(plans, &whole, watch)?;
+    // Nothing refers to these, so they come after what they may refer to.
+    let mut condensed = Vec::new();
+    for (index, columns) in &brief {
+        if watch.cancelled() {
+            return Err(SourceError::Cancelled);
+        }
+        let Some((plan, keys)) = keys_of(*index) else { continue };
+        watch.source_started(plan);
+        match condense::load(plan, columns, keys, &sources, measures)? {
+            Some(source) => condensed.push(source),
+            None => {
+                sources.push(alone(plans, plan, columns)?);
+                let last = sources.len() - 1;
+                refer_one(&mut sources, last)?;
+            }
+        }
+        watch.source_read(plan);
+    }
+    let mut loaded = condensed;
     for (plan, columns, rows) in sources {
         if watch.cancelled() {
             return Err(SourceError::Cancelled);
         }
         loaded.push(finish(plan, columns, rows, measures)?);
     }
+    let place = |source: &LoadedSource| {
+        wanted.iter().position(|(index, _)| plans.get(*index).is_some_and(|plan| plan.name == source.name))
+    };
+    loaded.sort_by_key(place);
     Ok(loaded)
 }
 
 /// A source, the columns that are wanted of it, and its rows with what becomes of each.
-type Judged<'a, 'b> = (&'a SourcePlan, &'b [String], Rows<'a>);
+pub(super) type Judged<'a, 'b> = (&'a SourcePlan, &'b [String], Rows<'a>);
 
 /// Reads sources and finds what becomes of their rows.
 pub(super) fn judged<'a, 'b>(
@@ -93,13 +126,22 @@ pub(super) fn judged<'a, 'b>(
         }
         let Some(plan) = plans.get(*index) else { continue };
         watch.source_started(plan);
-        let mut rows = read(plan, &with_targets(plans, plan, columns))?;
-        rows.check_alone().map_err(|error| engine(plan, error))?;
-        sources.push((plan, columns, rows));
+        sources.push(alone(plans, plan, columns)?);
         watch.source_read(plan);
     }
     refer(&mut sources)?;
     Ok(sources)
+}
+
+/// Reads a source and checks it on its own.
+fn alone<'a, 'b>(
+    plans: &'a [SourcePlan],
+    plan: &'a SourcePlan,
+    columns: &'b [String],
+) -> Result<Judged<'a, 'b>, SourceError> {
+    let mut rows = read(plan, &with_targets(plans, plan, columns))?;
+    rows.check_alone().map_err(|error| engine(plan, error))?;
+    Ok((plan, columns, rows))
 }
 
 /// Sources that others refer to are read too.
@@ -131,10 +173,8 @@ fn with_targets(plans: &[SourcePlan], plan: &SourcePlan, columns: &[String]) -> 
 
 /// Reads one source: the rows that are neither deleted nor filtered, and the counts of the others.
 fn read<'a>(plan: &'a SourcePlan, columns: &[String]) -> Result<Rows<'a>, SourceError> {
+    within_limits(plan)?;
     let total = plan.rows();
-    if total >= u64::from(u32::MAX) {
-        return Err(SourceError::TooManyRows { source_name: plan.name.clone(), rows: total });
-    }
     let columns = scan::needed(plan, columns);
     let result = careful(|| scan::coded(plan, &columns).and_then(|coded| collect(plan, coded)));
     let (mut kept, dropped) = result.map_err(|error| blame(plan, error))?;
@@ -149,6 +189,15 @@ fn read<'a>(plan: &'a SourcePlan, columns: &[String]) -> Result<Rows<'a>, Source
         return Err(engine(plan, error));
     }
     Rows::new(plan, &kept, &scan::watched(plan, &columns), dropped).map_err(|error| engine(plan, error))
+}
+
+/// Rows have numbers, and there is room for so many.
+pub(super) fn within_limits(plan: &SourcePlan) -> Result<(), SourceError> {
+    let rows = plan.rows();
+    if rows >= u64::from(u32::MAX) {
+        return Err(SourceError::TooManyRows { source_name: plan.name.clone(), rows });
+    }
+    Ok(())
 }
 
 fn is_ascending(rows: &UInt32Chunked) -> bool {
@@ -177,15 +226,19 @@ fn collect(plan: &SourcePlan, coded: LazyFrame) -> PolarsResult<(DataFrame, Vec<
         .zip(counts.into_no_null_iter())
         .map(|(code, rows)| (code, rows.unsigned_abs()))
         .collect();
-    let reason = |code: u16| match usize::from(code.saturating_sub(DELETED)) {
+    Ok((kept, by_code.into_iter().map(|(code, rows)| (reason_of(plan, code), rows)).collect()))
+}
+
+/// Why a row with that code is left out.
+pub(super) fn reason_of(plan: &SourcePlan, code: u16) -> Reason {
+    match usize::from(code.saturating_sub(DELETED)) {
         0 => Reason::Deleted,
         filter => Reason::Filter(plan.filters.get(filter - 1).map(|filter| filter.name.clone()).unwrap_or_default()),
-    };
-    Ok((kept, by_code.into_iter().map(|(code, rows)| (reason(code), rows)).collect()))
+    }
 }
 
 /// Checks references, a source after those that it refers to where they form no circle.
-fn refer(sources: &mut [(&SourcePlan, &[String], Rows<'_>)]) -> Result<(), SourceError> {
+fn refer(sources: &mut [Judged<'_, '_>]) -> Result<(), SourceError> {
     let mut open: Vec<usize> = (0..sources.len()).collect();
     while !open.is_empty() {
         let waits = |index: &usize| {
@@ -200,18 +253,23 @@ fn refer(sources: &mut [(&SourcePlan, &[String], Rows<'_>)]) -> Result<(), Sourc
         };
         // In a circle the first goes first, against rows that are not yet checked for references.
         let next = open.iter().position(|index| !waits(index)).unwrap_or(0);
-        let index = open.remove(next);
-        let Some((plan, ..)) = sources.get(index) else { continue };
-        let plan = *plan;
-        for (position, reference) in plan.references.iter().enumerate() {
-            let Some((.., target)) = sources.iter().find(|(other, ..)| other.name == reference.target) else {
-                continue;
-            };
-            let values = target.used().map(|rows| distinct_values(rows.lazy(), &reference.target_column));
-            let values = values.map_err(|error| engine(plan, error))?;
-            let Some((.., rows)) = sources.get_mut(index) else { continue };
-            rows.check_reference(position, reference, values).map_err(|error| engine(plan, error))?;
-        }
+        refer_one(sources, open.remove(next))?;
+    }
+    Ok(())
+}
+
+/// Checks the references of one source against the others as they are.
+fn refer_one(sources: &mut [Judged<'_, '_>], index: usize) -> Result<(), SourceError> {
+    let Some((plan, ..)) = sources.get(index) else { return Ok(()) };
+    let plan = *plan;
+    for (position, reference) in plan.references.iter().enumerate() {
+        let Some((.., target)) = sources.iter().find(|(other, ..)| other.name == reference.target) else {
+            continue;
+        };
+        let values = target.used().map(|rows| distinct_values(rows.lazy(), &reference.target_column));
+        let values = values.map_err(|error| engine(plan, error))?;
+        let Some((.., rows)) = sources.get_mut(index) else { continue };
+        rows.check_reference(position, reference, values).map_err(|error| engine(plan, error))?;
     }
     Ok(())
 }
@@ -239,7 +297,7 @@ pub(super) fn engine(plan: &SourcePlan, error: PolarsError) -> SourceError {
 }
 
 /// Every file is still the one that was described.
-fn unchanged(plan: &SourcePlan) -> Result<(), SourceError> {
+pub(super) fn unchanged(plan: &SourcePlan) -> Result<(), SourceError> {
     for file in &plan.files {
         let now = std::fs::metadata(&file.path).ok();
         let same = now.is_some_and(|now| now.len() == file.bytes && now.modified().ok() == file.modified);

@@ -5,6 +5,7 @@
 //! as `Int64` in units of the pipeline's scale. Every row read is used, or counted with its reason.
 
 mod catalog;
+mod condense;
 mod condition;
 mod describe;
 mod error;
@@ -27,6 +28,7 @@ mod verdict;
 mod tests;
 
 pub use catalog::{Catalog, FileColumn, FileInfo, PhysicalType, Proof, SourceCatalog, TimeUnit};
+pub use condense::Keys;
 pub(crate) use condition::seen as major_units;
 pub use condition::{Condition, ConditionFault};
 pub use describe::{Described, SourceRequest, describe};

@@ -13,6 +13,8 @@ pub struct LoadedSource {
     pub name: String,
     /// The used rows, in the order of the files; the wanted columns in the wanted order, canonical.
     pub frame: DataFrame,
+    /// Whether `frame` holds combinations of values and how many rows have each, instead of rows.
+    pub is_condensed: bool,
     /// Where every row read went.
     pub attrition: Attrition,
     /// The rules that rows broke, in the order of the rules.

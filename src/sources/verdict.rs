@@ -121,7 +121,10 @@ impl<'a> Rows<'a> {
     /// The contracts of the source as a whole.
     pub(super) fn findings(&self, measures: &Measures) -> PolarsResult<Vec<Finding>> {
         let mut out = finding::row_count(self.plan, measures);
-        out.extend(finding::freshness(self.plan, &self.frame, measures)?);
+        if let Some(newest) = finding::newest(self.plan, measures) {
+            let found = self.frame.clone().lazy().select(newest).collect()?;
+            out.extend(finding::freshness(self.plan, &found, measures)?);
+        }
         out.extend(finding::aggregates(self.plan, &self.used()?)?);
         Ok(out)
     }
@@ -253,6 +256,7 @@ impl<'a> Rows<'a> {
         Ok(LoadedSource {
             name: self.plan.name.clone(),
             frame: used.select(columns)?,
+            is_condensed: false,
             attrition,
             violations,
             findings,

@@ -37,8 +37,8 @@ macro_rules! pages {
 }
 
 pages! {
-    churn, cohort_retention, committed_mrr, expansion, ltv, mrr_ledger, mrr_movements, nps, renewals, revenue_retention,
-    sql
+    active_users, churn, cohort_retention, committed_mrr, expansion, ltv, mrr_ledger, mrr_movements, nps, renewals,
+    revenue_retention, sql, usage_cohorts
 }
 
 fn cases_hold(metric: &str) {
@@ -296,8 +296,10 @@ impl Output {
             let matches = |c: &&Column| match name {
                 "<column>" => true,
                 "<dimension>" => !told.contains(c.name.as_str()) && !c.name.starts_with("offset_"),
-                "offset_<k>" => c.name.starts_with("offset_"),
-                _ => c.name == name,
+                _ => match name.split_once('<').and_then(|(start, rest)| Some((start, rest.split_once('>')?.1))) {
+                    Some((start, end)) => c.name.starts_with(start) && c.name.ends_with(end),
+                    None => c.name == name,
+                },
             };
             let mut found = 0;
             while let Some(column) = columns.next_if(matches) {

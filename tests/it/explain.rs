@@ -66,7 +66,17 @@ fn formulas_and_sums_hold_in_the_rows_of_every_case() {
         }
     }
     assert!(failed.is_empty(), "{} rows:\n{}", failed.len(), failed.join("\n"));
-    for metric in ["churn", "cohort_retention", "ltv", "mrr_ledger", "mrr_movements", "revenue_retention"] {
+    let explained = [
+        "active_users",
+        "churn",
+        "cohort_retention",
+        "ltv",
+        "mrr_ledger",
+        "mrr_movements",
+        "revenue_retention",
+        "usage_cohorts",
+    ];
+    for metric in explained {
         assert!(sound.get(metric).is_some_and(|n| *n >= 20), "{metric}: {sound:?}");
     }
 }

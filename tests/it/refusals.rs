@@ -103,3 +103,75 @@ fn expansion() {
         ]
     );
 }
+
+const EVENTS: &str = "
+sources:
+  events:
+    path: events.parquet
+    columns:
+      who: {type: string}
+      of: {type: int}
+      what: {type: string}
+      active: {type: string}
+      score: {type: float}
+      at: {type: timestamp}
+  items:
+    path: items.parquet
+    columns:
+      customer: {type: string}
+      starts: {type: date}
+      price: {type: money, unit: major}
+tables:
+  ledger: {type: mrr_ledger, from: items, customer: customer, start: starts, amount: {price: price}}
+";
+
+const USAGE: [(&str, &str); 2] = [("events", "who of what active score at"), ("items", "customer starts price")];
+
+#[test]
+fn active_users() {
+    let titles =
+        |rest: &str| refused(&format!("{EVENTS}  users: {{type: active_users, from: events, {rest}}}\n"), &USAGE);
+    assert_eq!(titles("at: at, user: who, event: what, events: [a, b], by: [what]"), Vec::<String>::new());
+    assert_eq!(titles("at: at"), ["neither `user` nor `customer` is given"]);
+    assert_eq!(
+        titles("at: what, user: score, events: [a, a], by: [active, what, what, at]"),
+        [
+            "column `what` of source `events` is declared as string, expected timestamp or date",
+            "column `score` of source `events` is declared as float, expected string or int",
+            "`events` has no effect without `event`",
+            "the event `a` is given twice",
+            "`active` is a column of this table already",
+            "the dimension `what` is given twice",
+            "column `at` of source `events` is declared as timestamp, expected string",
+        ]
+    );
+    assert_eq!(
+        titles("at: at, user: who, event: what, grains: [], windows: [0, 7, 7, 367], eligible: {ledger: ledger}"),
+        [
+            "`event` has no effect without `events`",
+            "`grains` is empty",
+            "a window of 0 days is out of range",
+            "the window of 7 days is given twice",
+            "a window of 367 days is out of range",
+            "`eligible` has no effect without `customer`",
+        ]
+    );
+    assert_eq!(
+        titles("at: at, customer: of, grains: [day, day], eligible: {ledger: ledger}"),
+        ["the grain `day` is given twice", "customers are int in `events` and string in the ledger `ledger`"]
+    );
+    assert_eq!(titles("at: at, customer: who, eligible: {ledger: events}"), ["`events` is no ledger"]);
+}
+
+#[test]
+fn usage_cohorts() {
+    let titles = |rest: &str| {
+        refused(&format!("{EVENTS}  cohorts: {{type: usage_cohorts, from: events, at: at, {rest}}}\n"), &USAGE)
+    };
+    assert_eq!(titles("user: who, customer: of"), Vec::<String>::new());
+    assert_eq!(titles("customer: of, horizon: 0"), ["`user` is missing", "a horizon of 0 is out of range"]);
+    assert_eq!(
+        titles("user: who, unit: customer, grain: day, horizon: 1101"),
+        ["`customer` is missing", "a horizon of 1101 is out of range"]
+    );
+}

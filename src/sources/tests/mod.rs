@@ -1,6 +1,7 @@
 //! A folder of small Parquet files, a pipeline text, and what comes out.
 
 mod broken;
+mod condense;
 mod contracts;
 mod drift;
 mod engine;

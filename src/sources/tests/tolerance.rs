@@ -122,7 +122,7 @@ fn verdicts(loaded: &LoadedSource) -> Vec<(String, Verdict)> {
 
 fn against(bench: &Bench, text: &str, measures: &Measures) -> LoadedSource {
     let plans = bench.plans(text).unwrap_or_else(|messages| panic!("{messages}"));
-    load_against(&plans, &[(0, Vec::new())], measures, &mut Silent).unwrap().remove(0)
+    load_against(&plans, &[(0, Vec::new())], &BTreeMap::new(), measures, &mut Silent).unwrap().remove(0)
 }
 
 #[test]

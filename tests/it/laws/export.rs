@@ -29,24 +29,7 @@ pub const PLAIN: Layout = Layout { files: 1, shuffle: None, group: 1024 };
 
 /// Writes every source of a book below `folder`, each into a folder of its own.
 pub fn export(book: &Book, folder: &Path, layout: Layout) {
-    let write = |name: &str, columns: Vec<(&str, ArrayRef)>| {
-        let whole = RecordBatch::try_from_iter_with_nullable(columns.into_iter().map(|(n, c)| (n, c, true)))
-            .expect("equal lengths");
-        let folder = folder.join(name);
-        create_dir_all(&folder).expect("a folder");
-        for (i, rows) in layout.parts(whole.num_rows()).into_iter().enumerate() {
-            let rows = UInt64Array::from(rows);
-            let part: Vec<ArrayRef> =
-                whole.columns().iter().map(|c| take(c, &rows, None).expect("rows that exist")).collect();
-            let part = RecordBatch::try_new(whole.schema(), part).expect("the same columns");
-            let properties = WriterProperties::builder().set_max_row_group_row_count(Some(layout.group)).build();
-            let file = File::create(folder.join(format!("part-{i}.parquet"))).expect("a new file");
-            let mut writer =
-                ArrowWriter::try_new(file, part.schema(), Some(properties)).expect("columns that Parquet has");
-            writer.write(&part).expect("room on the disk");
-            writer.close().expect("room on the disk");
-        }
-    };
+    let write = |name: &str, columns| layout.write(&folder.join(name), columns);
     write("items", items(book));
     write("snapshots", snapshots(book));
     write("customers", customers(book));
@@ -55,6 +38,25 @@ pub fn export(book: &Book, folder: &Path, layout: Layout) {
 }
 
 impl Layout {
+    /// Writes the columns of a source into a folder.
+    pub fn write(self, folder: &Path, columns: Vec<(&str, ArrayRef)>) {
+        let whole = RecordBatch::try_from_iter_with_nullable(columns.into_iter().map(|(n, c)| (n, c, true)))
+            .expect("equal lengths");
+        create_dir_all(folder).expect("a folder");
+        for (i, rows) in self.parts(whole.num_rows()).into_iter().enumerate() {
+            let rows = UInt64Array::from(rows);
+            let part: Vec<ArrayRef> =
+                whole.columns().iter().map(|c| take(c, &rows, None).expect("rows that exist")).collect();
+            let part = RecordBatch::try_new(whole.schema(), part).expect("the same columns");
+            let properties = WriterProperties::builder().set_max_row_group_row_count(Some(self.group)).build();
+            let file = File::create(folder.join(format!("part-{i}.parquet"))).expect("a new file");
+            let mut writer =
+                ArrowWriter::try_new(file, part.schema(), Some(properties)).expect("columns that Parquet has");
+            writer.write(&part).expect("room on the disk");
+            writer.close().expect("room on the disk");
+        }
+    }
+
     /// Numbers of the rows of each file.
     fn parts(self, rows: usize) -> Vec<Vec<u64>> {
         let mut order: Vec<u64> = (0..rows as u64).collect();

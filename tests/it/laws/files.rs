@@ -13,7 +13,7 @@ use super::table::{Row, Value, pick};
 use super::{every_table, law};
 
 /// Every published file is the same, byte by byte.
-fn same_files(a: &Published, b: &Published) -> Result<(), String> {
+pub fn same_files(a: &Published, b: &Published) -> Result<(), String> {
     for (name, bytes) in &a.files {
         if b.files.get(name) == Some(bytes) {
             continue;
@@ -29,7 +29,7 @@ fn same_files(a: &Published, b: &Published) -> Result<(), String> {
     Ok(())
 }
 
-fn layouts() -> impl Strategy<Value = Layout> {
+pub fn layouts() -> impl Strategy<Value = Layout> {
     (1..6usize, prop::option::weighted(0.8, any::<u64>()), 1..9usize).prop_map(|(files, shuffle, group)| Layout {
         files,
         shuffle,

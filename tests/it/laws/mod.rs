@@ -15,6 +15,7 @@ mod reference;
 mod retention;
 mod revenue;
 mod table;
+mod usage;
 
 use std::fmt::Debug;
 

@@ -32,6 +32,8 @@ pub struct Published {
     pub files: BTreeMap<String, Vec<u8>>,
     /// Input rows of a table by what became of them.
     pub attrition: BTreeMap<String, Vec<(String, u64)>>,
+    /// Sources of which no rows were held.
+    pub condensed: Vec<String>,
 }
 
 impl Published {
@@ -48,21 +50,34 @@ pub fn run(book: &Book, tables: &str) -> Result<Published, String> {
 
 /// As [`run`], on exports of a certain layout.
 pub fn run_on(book: &Book, tables: &str, layout: Layout) -> Result<Published, String> {
-    run_by(book, tables, layout, false)
+    run_with(book, tables, layout, |_| {})
+}
+
+/// As [`run_on`], with more exports that `write` writes into the folder it is given.
+pub fn run_with(book: &Book, tables: &str, layout: Layout, write: impl Fn(&Path)) -> Result<Published, String> {
+    run_by(book, tables, layout, write, false)
 }
 
 /// As [`run`], without any pass: every step comes from its query.
 pub fn run_by_queries(book: &Book, tables: &str) -> Result<Published, String> {
-    run_by(book, tables, PLAIN, true)
+    run_by(book, tables, PLAIN, |_| {}, true)
 }
 
-fn run_by(book: &Book, tables: &str, layout: Layout, queries_only: bool) -> Result<Published, String> {
+fn run_by(
+    book: &Book,
+    tables: &str,
+    layout: Layout,
+    write: impl Fn(&Path),
+    queries_only: bool,
+) -> Result<Published, String> {
     let folder = tempdir().expect("a temporary folder");
     export(book, folder.path(), layout);
+    write(folder.path());
     let text = pipeline(book, tables);
     let outcome = outcome(&text, folder.path(), queries_only)?;
     sound(&outcome)?;
-    let mut published = Published::default();
+    let condensed = outcome.sources.iter().filter(|s| s.loaded.is_condensed).map(|s| s.name.clone()).collect();
+    let mut published = Published { condensed, ..Published::default() };
     for table in outcome.tables {
         let TableState::Published { path, .. } = &table.state else {
             return Err(format!("table `{}` is not published: {:?}", table.name, table.state));
@@ -189,6 +204,12 @@ pub fn pipeline(book: &Book, tables: &str) -> String {
             ),
         ),
     ];
+    let sources = sources.into_iter().chain([(
+        "events",
+        format!(
+            "user_id: {{type: {id}}}, customer_id: {{type: {id}}}, event: {{type: string}}, app: {{type: string}}, at: {{type: timestamp}}"
+        ),
+    )]);
     for (name, columns) in sources {
         if tables.contains(&format!("from: {name}")) {
             let _ = writeln!(text, "  {name}:\n    path: {name}/*.parquet\n    columns: {{{columns}}}");

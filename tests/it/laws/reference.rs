@@ -12,6 +12,7 @@ pub mod ltv;
 pub mod money;
 pub mod movements;
 pub mod retention;
+pub mod usage;
 
 use std::collections::{BTreeMap, BTreeSet};
 
