@@ -224,8 +224,9 @@ fn finish(
 ) -> Result<LoadedSource, SourceError> {
     let bad = rows.bad();
     let findings = rows.findings(measures).map_err(|error| engine(plan, error))?;
-    let samples = careful(|| sample::samples(plan, &rows, &bad)).map_err(|error| blame(plan, error))?;
-    let quarantined = careful(|| quarantine::frame(plan, &bad)).map_err(|error| blame(plan, error))?;
+    let stored = careful(|| sample::stored(plan, &bad)).map_err(|error| blame(plan, error))?;
+    let samples = careful(|| sample::samples(plan, &rows, &bad, &stored)).map_err(|error| engine(plan, error))?;
+    let quarantined = careful(|| quarantine::frame(plan, &bad, &stored)).map_err(|error| engine(plan, error))?;
     rows.finish(columns, &bad, samples, quarantined, findings).map_err(|error| engine(plan, error))
 }
 
