@@ -10,6 +10,7 @@ use jiff::civil::Date;
 use super::when;
 use crate::reconcile::Kind;
 use crate::reconcile::layout::Role;
+use crate::spec::types::MemoryLimit;
 
 /// Which pipeline, and what the command line adds to it.
 #[derive(Debug, Clone, Args)]
@@ -79,6 +80,13 @@ pub(super) struct RunArgs {
     /// again with that variable set.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=4096), help_heading = "Limits")]
     pub(super) threads: Option<u32>,
+
+    /// Stop when the run holds more memory than this, such as 8GiB or 80% (exit code 8)
+    ///
+    /// A share is one of the container's memory, else of the machine's. The limit of the file where the
+    /// flag is not given; where there is none either, what the container or machine has, less a reserve.
+    #[arg(long, value_name = "SIZE|SHARE", value_parser = when::memory, help_heading = "Limits")]
+    pub(super) memory: Option<MemoryLimit>,
 
     /// Stop cleanly after this long, such as 45m or 2h (exit code 124)
     #[arg(long, value_name = "DURATION", value_parser = when::timeout, help_heading = "Limits")]

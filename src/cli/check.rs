@@ -8,10 +8,11 @@ use super::{Exit, Io, prepare};
 use crate::engine::lower::check_schemas;
 use crate::report::Trouble;
 use crate::report::format::{bytes, counted};
+use crate::spec::pipeline::LimitsSpec;
 
 pub(super) fn run(args: &PipelineArgs, io: &mut Io<'_>) -> io::Result<Exit> {
     let voice = Voice::people(io.world);
-    let prepared = match prepare::read(args, io.world).and_then(|read| read.prepare(args, None)) {
+    let prepared = match prepare::read(args, io.world).and_then(|read| read.prepare(args, LimitsSpec::default())) {
         Ok(prepared) => prepared,
         Err(refused) => return refused.tell(voice, io),
     };

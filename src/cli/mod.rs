@@ -11,6 +11,7 @@ mod explain;
 mod help;
 mod init;
 mod inspect;
+mod memory;
 mod metrics;
 mod plan;
 mod prepare;

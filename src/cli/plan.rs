@@ -6,6 +6,7 @@ use std::io;
 use serde_json::{Value, json};
 
 use super::args::{PlanArgs, PlanFormat};
+use super::memory::{Budget, budget};
 use super::voice::Voice;
 use super::{Exit, Io, prepare};
 use crate::diag::nearest;
@@ -15,11 +16,13 @@ use crate::report::Trouble;
 use crate::report::format::{bytes, counted};
 use crate::sources::SourcePlan;
 use crate::spec::contract::Severity;
-use crate::spec::pipeline::OnViolation;
+use crate::spec::pipeline::{LimitsSpec, OnViolation};
 
 pub(super) fn run(args: &PlanArgs, io: &mut Io<'_>) -> io::Result<Exit> {
     let voice = Voice::people(io.world);
-    let prepared = match prepare::read(&args.pipeline, io.world).and_then(|read| read.prepare(&args.pipeline, None)) {
+    let prepared = match prepare::read(&args.pipeline, io.world)
+        .and_then(|read| read.prepare(&args.pipeline, LimitsSpec::default()))
+    {
         Ok(prepared) => prepared,
         Err(refused) => return refused.tell(voice, io),
     };
@@ -44,10 +47,11 @@ pub(super) fn run(args: &PlanArgs, io: &mut Io<'_>) -> io::Result<Exit> {
             return Ok(Exit::Usage);
         }
     }
+    let memory = budget(plan.limits.memory, io.world.machine);
     match args.format {
-        PlanFormat::Text => io.out.write_all(text(plan, &explained).as_bytes())?,
+        PlanFormat::Text => io.out.write_all(text(plan, &memory, &explained).as_bytes())?,
         PlanFormat::Json => {
-            serde_json::to_writer_pretty(&mut *io.out, &document(plan, &explained))?;
+            serde_json::to_writer_pretty(&mut *io.out, &document(plan, &memory, &explained))?;
             writeln!(io.out)?;
         }
     }
@@ -132,7 +136,20 @@ fn units(plan: &RunPlan) -> (Vec<&str>, Vec<&str>) {
     (together, single)
 }
 
-fn text(plan: &RunPlan, explained: &[(&TablePlan, String)]) -> String {
+/// How much memory a run may hold, or why there is no limit.
+type Memory = Result<Budget, &'static str>;
+
+fn limits(out: &mut String, plan: &RunPlan, memory: &Memory) {
+    let _ = writeln!(out, "\nlimits");
+    let memory = match memory {
+        Ok(budget) => format!("{}: {}", bytes(budget.bytes), budget.why),
+        Err(reason) => format!("none: {reason}"),
+    };
+    line(out, "memory", &memory);
+    line(out, "threads", &plan.limits.threads.map_or("all cores".to_owned(), |threads| threads.to_string()));
+}
+
+fn text(plan: &RunPlan, memory: &Memory, explained: &[(&TablePlan, String)]) -> String {
     let mut out = String::new();
     let environment = plan.environment.as_ref().map(|name| format!(" ({name})")).unwrap_or_default();
     let currency = plan.context.currency.as_ref().map(|code| format!(", reporting in {code}")).unwrap_or_default();
@@ -160,6 +177,7 @@ fn text(plan: &RunPlan, explained: &[(&TablePlan, String)]) -> String {
     if !single.is_empty() {
         line(&mut out, "each by itself", &single.join(", "));
     }
+    limits(&mut out, plan, memory);
     for (table, text) in explained {
         let _ = writeln!(out, "\nquery of {}", table.name);
         for source in &plan.sources {
@@ -251,7 +269,7 @@ fn occurrences(text: &str, source: &SourcePlan) -> usize {
     text.lines().filter(|line| line.contains("SCAN") && line.contains(&path)).count()
 }
 
-fn document(plan: &RunPlan, explained: &[(&TablePlan, String)]) -> Value {
+fn document(plan: &RunPlan, memory: &Memory, explained: &[(&TablePlan, String)]) -> Value {
     let source = |source: &SourcePlan| {
         json!({
             "name": source.name,
@@ -304,5 +322,10 @@ fn document(plan: &RunPlan, explained: &[(&TablePlan, String)]) -> Value {
         "sources": plan.sources.iter().map(source).collect::<Vec<_>>(),
         "tables": plan.tables.iter().map(table).collect::<Vec<_>>(),
         "publish": {"root": plan.publish.root, "together": together, "single": single, "retain": plan.publish.retain},
+        "limits": {
+            "memory_bytes": memory.as_ref().ok().map(|budget| budget.bytes),
+            "memory_from": memory.as_ref().map_or_else(|reason| (*reason).to_owned(), |budget| budget.why.clone()),
+            "threads": plan.limits.threads,
+        },
     })
 }

@@ -15,6 +15,7 @@ use crate::plan::{Request, RunPlan, resolve};
 use crate::report::Trouble;
 use crate::sources::{Catalog, FileFault, Problems, SourceRequest, describe};
 use crate::spec::file::{self, Overrides, PipelineFile};
+use crate::spec::pipeline::LimitsSpec;
 use crate::spec::{params, tree};
 
 /// A pipeline file that was read, and what was noticed so far.
@@ -202,14 +203,14 @@ impl Looked {
 
 impl Read {
     /// Reads the footers of all sources and resolves the file against them.
-    pub(super) fn prepare(self, args: &PipelineArgs, threads: Option<u32>) -> Result<Prepared, Box<Refused>> {
-        let mut looked = self.look(args, threads)?;
+    pub(super) fn prepare(self, args: &PipelineArgs, limits: LimitsSpec) -> Result<Prepared, Box<Refused>> {
+        let mut looked = self.look(args, limits)?;
         let plan = looked.resolve()?;
         Ok(Prepared { plan, warnings: looked.diags })
     }
 
     /// Reads the footers of all sources.
-    pub(super) fn look(self, args: &PipelineArgs, threads: Option<u32>) -> Result<Looked, Box<Refused>> {
+    pub(super) fn look(self, args: &PipelineArgs, limits: LimitsSpec) -> Result<Looked, Box<Refused>> {
         let as_of = match (args.as_of, args.cutoff) {
             (Some(date), _) => Some(date),
             (None, Some(instant)) => match last_complete_day(instant, self.file.header.timezone.time_zone()) {
@@ -239,7 +240,7 @@ impl Read {
             cutoff: args.cutoff.filter(|_| args.as_of.is_none()),
             select: args.select.clone(),
             exclude: args.exclude.clone(),
-            threads,
+            limits,
             root: args.root.as_ref().map(|root| lexical(&self.base.join(root))),
             base: self.base,
         };
@@ -257,10 +258,5 @@ impl Read {
         let written = self.file.environment.root.as_ref().or(self.file.header.root.as_ref());
         let root = args.root.clone().or_else(|| written.map(|root| PathBuf::from(root.as_str())))?;
         Some(lexical(&self.base.join(root)))
-    }
-
-    /// Threads that the environment of the file asks for.
-    pub(super) fn threads(&self) -> Option<u32> {
-        self.file.environment.limits.as_ref().and_then(|limits| limits.threads)
     }
 }

@@ -21,6 +21,7 @@ use crate::reconcile::options::{Alternative, alternatives, presets};
 use crate::reconcile::variants::{Variants, ledger_of};
 use crate::reconcile::{Book, Fault, Kind, Window, grid};
 use crate::report::{Trouble, of_error, of_outcome};
+use crate::spec::pipeline::LimitsSpec;
 
 /// What was compared, and what came out.
 struct Compared {
@@ -112,8 +113,9 @@ fn compare(args: &ReconcileArgs, voice: Voice<'_>, io: &mut Io<'_>) -> io::Resul
         env: args.env.clone(),
         root: None,
     };
-    let looked =
-        prepare::read(&pipeline, io.world).and_then(|read| read.look(&pipeline, None)).and_then(|mut looked| {
+    let looked = prepare::read(&pipeline, io.world)
+        .and_then(|read| read.look(&pipeline, LimitsSpec::default()))
+        .and_then(|mut looked| {
             let plan = looked.resolve()?;
             Ok((looked, plan))
         });

@@ -1,6 +1,7 @@
 use std::ffi::OsString;
 use std::path::Path;
 
+use super::memory::Machine;
 use super::world::World;
 use super::{run, run_in};
 
@@ -64,6 +65,8 @@ fn help_goes_to_stdout_and_mistakes_to_stderr() {
         (&["run", "p.yml", "--cutoff", "2026-07-01T00:00:00"], "has no offset"),
         (&["run", "p.yml", "--as-of", "yesterday"], "--as-of"),
         (&["run", "p.yml", "--threads", "0"], "--threads"),
+        (&["run", "p.yml", "--memory", "8"], "size `8` has no unit\n  help: write `8MiB` if mebibytes are meant"),
+        (&["run", "p.yml", "--memory", "120%"], "`120%` is no share of the machine's memory"),
         (&["plan", "p.yml", "--unoptimized"], "--explain"),
         (&["help", "exit-code"], "did you mean `exit-codes`?"),
         (&["metrics", "mrr_movement"], "`mrr_movements`"),
@@ -180,6 +183,36 @@ fn the_starter_checks_plans_runs_and_shows() {
     let again = tenure(&["init", folder.path().to_str().unwrap()]);
     assert_eq!(again.0, 2);
     assert!(again.2.contains("exists already"));
+}
+
+#[test]
+fn a_plan_says_what_memory_a_run_may_hold() {
+    let (_folder, file) = started();
+    let world = World { machine: Machine::with(16 << 30, Some(4 << 30)), ..World::default() };
+    let limits = |world: &World| {
+        let (code, out, err) = tenure_in(world, &["plan", &file]);
+        assert_eq!((code, err.as_str()), (0, ""));
+        out.split_once("\nlimits\n").unwrap().1.to_owned()
+    };
+    insta::assert_snapshot!(limits(&world), @r"
+    memory          3.6 GiB: the 4.0 GiB of this container less a reserve of 409.6
+                    MiB
+    threads         all cores
+    ");
+    assert!(limits(&World::default()).contains("none: the system does not say how much"), "{}", limits(&world));
+    let text = std::fs::read_to_string(&file).unwrap();
+    std::fs::write(&file, format!("{text}\nlimits: {{memory: 50%, threads: 3}}\n")).unwrap();
+    insta::assert_snapshot!(limits(&world), @r"
+    memory          2.0 GiB: 50% of the 4.0 GiB of this container
+    threads         3
+    ");
+    let (_, out, _) = tenure_in(&world, &["plan", &file, "--format", "json"]);
+    let plan: serde_json::Value = serde_json::from_str(&out).unwrap();
+    assert_eq!(plan["limits"]["memory_bytes"], 2_u64 << 30);
+    std::fs::write(&file, format!("{text}\nlimits: {{memory: 8, threads: 0}}\n")).unwrap();
+    let (code, _, err) = tenure(&["check", &file]);
+    assert_eq!(code, 3);
+    assert!(err.contains("size `8` has no unit") && err.contains("`threads`"), "{err}");
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! Up to which day the data counts: `--as-of` and `--cutoff`.
+//! Values of flags: up to which day the data counts (`--as-of`, `--cutoff`), and what a run may take.
 
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
@@ -19,6 +19,11 @@ pub(super) fn timeout(text: &str) -> Result<std::time::Duration, String> {
     } else {
         Ok(length.to_std())
     }
+}
+
+/// Reads `--memory`.
+pub(super) fn memory(text: &str) -> Result<types::MemoryLimit, String> {
+    text.parse::<types::MemoryLimit>().map_err(|refusal| with_help(&refusal))
 }
 
 fn with_help(refusal: &types::Refusal) -> String {

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 
+use super::memory::Machine;
 use crate::diag::Color;
 
 /// Variables that give parameters, in front of their upper-case names.
@@ -29,6 +30,8 @@ pub(super) struct World {
     pub(super) xcom: Option<PathBuf>,
     /// File whose content Kubernetes shows as the reason of a failure.
     pub(super) termination_log: Option<PathBuf>,
+    /// Memory of the container or the machine.
+    pub(super) machine: Machine,
 }
 
 impl World {
@@ -40,6 +43,7 @@ impl World {
             err_tty: std::io::stderr().is_terminal(),
             xcom: Some(PathBuf::from("/airflow/xcom")),
             termination_log: Some(PathBuf::from("/dev/termination-log")),
+            machine: Machine::of_system(),
             ..Self::inside()
         }
     }

@@ -13,7 +13,7 @@ use crate::kernel::{Rows, Shelf};
 use crate::metrics::Inputs;
 use crate::plan::{GROUP, RunPlan, TablePlan};
 use crate::publish::{Holder, Lock, Recovery, Root, Staging, Unit, Verified};
-use crate::sources::{self, SourceError};
+use crate::sources::{self, SourceError, SourcePlan};
 
 /// Runs plans with Polars in this process.
 #[derive(Clone, Copy, Debug, Default)]
@@ -77,6 +77,10 @@ struct Run<'a> {
 struct Loads<'a>(&'a dyn Watch);
 
 impl sources::Watch for Loads<'_> {
+    fn source_started(&mut self, plan: &SourcePlan) {
+        self.0.stage(Stage::Reading { source: &plan.name });
+    }
+
     fn cancelled(&self) -> bool {
         self.0.cancelled()
     }
@@ -327,6 +331,7 @@ impl Run<'_> {
         let headlines = figures(table, &rows);
         let (file, output) = if table.published {
             let path = staging.file(&table.name);
+            self.watch.stage(Stage::Writing { table: &table.name });
             let file = write(self.plan, table, &rows, &path)?;
             drop(rows);
             self.watch.stage(Stage::Written { table: &table.name, rows: file.rows });

@@ -62,6 +62,11 @@ pub enum Stage<'a> {
         /// Bytes of their files.
         bytes: u64,
     },
+    /// Reads a source.
+    Reading {
+        /// Its name.
+        source: &'a str,
+    },
     /// A source is read.
     Loaded {
         /// Its name.
@@ -75,6 +80,11 @@ pub enum Stage<'a> {
     Computing {
         /// Their names.
         tables: &'a [&'a str],
+    },
+    /// Writes a table to staging and verifies it.
+    Writing {
+        /// Its name.
+        table: &'a str,
     },
     /// A table is computed, written to staging and verified.
     Written {

@@ -6,7 +6,7 @@ pub mod resolver;
 pub mod select;
 pub mod source;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use indexmap::IndexMap;
@@ -18,6 +18,7 @@ use crate::metrics::{self, LedgerShape, Metric};
 use crate::schema::TableSchema;
 use crate::sources::{Catalog, SourcePlan, end_of_day};
 use crate::spec::file::PipelineFile;
+use crate::spec::pipeline::LimitsSpec;
 use crate::spec::tree::{Kind, Node};
 use crate::spec::types::Name;
 pub use preset::Preset;
@@ -39,8 +40,8 @@ pub struct RunPlan {
     pub tables: Vec<TablePlan>,
     /// How the tables become visible.
     pub publish: PublishPlan,
-    /// Threads for queries; `None` for all cores.
-    pub threads: Option<u32>,
+    /// Resources it may use, as they were asked for.
+    pub limits: LimitsSpec,
     /// Name of the chosen environment.
     pub environment: Option<String>,
     /// Values of the parameters, as text.
@@ -97,8 +98,8 @@ pub struct Request {
     pub select: Vec<String>,
     /// `--exclude`.
     pub exclude: Vec<String>,
-    /// `--threads`.
-    pub threads: Option<u32>,
+    /// `--threads` and `--memory`.
+    pub limits: LimitsSpec,
     /// `--root`.
     pub root: Option<PathBuf>,
     /// Folder of the pipeline file; relative paths start there.
@@ -149,7 +150,7 @@ pub fn resolve(file: &PipelineFile, catalog: &Catalog, request: &Request, diags:
         sources,
         tables,
         publish,
-        threads: request.threads.or_else(|| file.environment.limits.as_ref().and_then(|l| l.threads)),
+        limits: request.limits.or(file.limits()),
         environment: file.environment_name.clone(),
         params: file.params.clone(),
     })
@@ -362,17 +363,20 @@ fn publish(file: &PipelineFile, catalog: &Catalog, request: &Request, diags: &mu
 /// A table must never be written where a source is read.
 fn overlap(file: &PipelineFile, catalog: &Catalog, root: &Path, diags: &mut Diagnostics) {
     let own = lexical(&root.join("_tenure"));
+    // Sources of ten thousand files are compared with every table at once.
+    let path_of = |name: &str| lexical(&root.join(format!("{name}.parquet")));
+    let published: BTreeMap<PathBuf, &str> =
+        file.tables.iter().map(|table| (path_of(&table.name), table.name.as_str())).collect();
     for (name, found) in &catalog.sources {
         for path in found.files.iter().map(|f| lexical(&f.path)) {
-            let clash = file.tables.iter().find(|t| lexical(&root.join(format!("{}.parquet", t.name))) == path);
-            let output = match clash {
-                Some(table) => table.name.clone(),
-                None if path.starts_with(&own) => "_tenure".to_owned(),
+            let output = match published.get(&path) {
+                Some(table) => table,
+                None if path.starts_with(&own) => "_tenure",
                 None => continue,
             };
             diags.output_overlaps_source(
                 file.root.span_of(&["sources", name, "path"]),
-                &output,
+                output,
                 name,
                 &path.display().to_string(),
             );

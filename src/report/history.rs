@@ -44,6 +44,7 @@ const RUN: &[(&str, &str, Kind)] = &[
     ("status", "status", Text),
     ("exit_code", "exit_code", Whole),
     ("peak_memory_bytes", "peak_memory_bytes", Whole),
+    ("memory_limit_bytes", "memory_limit_bytes", Whole),
     ("program_version", "tenure", Text),
 ];
 

@@ -49,7 +49,7 @@ pub enum RunStatus {
     Failed,
     /// Data broke a contract or a check.
     Rejected,
-    /// Stopped by a signal or the timeout.
+    /// Stopped by a signal, the timeout or the limit of memory.
     Cancelled,
 }
 
@@ -77,7 +77,7 @@ pub struct RunReport {
     pub status: RunStatus,
     /// Exit code of the process.
     pub exit_code: u8,
-    /// What stopped a cancelled run: `timeout`, `SIGINT` or `SIGTERM`.
+    /// What stopped a cancelled run: `timeout`, `memory limit`, `SIGINT` or `SIGTERM`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub stopped_by: Option<String>,
     /// Identity of the run.
@@ -106,6 +106,8 @@ pub struct RunReport {
     pub duration_s: f64,
     /// Most memory the process held at once.
     pub peak_memory_bytes: Option<u64>,
+    /// Most memory it was allowed to hold.
+    pub memory_limit_bytes: Option<u64>,
     /// Sources in the order of the pipeline file.
     pub sources: Vec<SourceReport>,
     /// Tables in the order they are computed.
@@ -142,6 +144,8 @@ pub struct Circumstances {
     pub root: String,
     /// Most memory the process held at once.
     pub peak_memory_bytes: Option<u64>,
+    /// Most memory it was allowed to hold.
+    pub memory_limit_bytes: Option<u64>,
     /// See [`RunReport::publishing_unfinished`].
     pub publishing_unfinished: bool,
 }
@@ -175,6 +179,7 @@ impl RunReport {
             ended: told.ended,
             duration_s: told.took.as_secs_f64(),
             peak_memory_bytes: told.peak_memory_bytes,
+            memory_limit_bytes: told.memory_limit_bytes,
             sources: plan.sources.iter().map(|source| SourceReport::new(source, outcome)).collect(),
             tables: plan
                 .tables

@@ -55,6 +55,7 @@ fn report(tables: Vec<TableReport>) -> RunReport {
         ended: Timestamp::UNIX_EPOCH,
         duration_s: 1.25,
         peak_memory_bytes: Some(430_000_000),
+        memory_limit_bytes: Some(8_000_000_000),
         sources: Vec::new(),
         tables,
         publishing_unfinished: false,

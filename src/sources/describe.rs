@@ -38,6 +38,14 @@ pub struct Described {
 /// data, unless the path itself names them. Nothing is computed from the files' rows.
 #[must_use]
 pub fn describe(requests: &[SourceRequest]) -> Described {
+    describe_with(requests, footer::read)
+}
+
+/// As [`describe`], with what reads the footer of the file at a path, called so in messages.
+pub(super) fn describe_with(
+    requests: &[SourceRequest],
+    read: impl Fn(&Path, &str) -> Result<FileInfo, FileFault> + Sync,
+) -> Described {
     let mut problems = Vec::new();
     let mut catalog = Catalog::default();
     let mut found: Vec<(usize, PathBuf, String)> = Vec::new();
@@ -65,8 +73,7 @@ pub fn describe(requests: &[SourceRequest]) -> Described {
         }
         catalog.sources.insert(request.name.clone(), SourceCatalog { pattern, files: Vec::new(), complete });
     }
-    let footers: Vec<_> =
-        found.par_iter().map(|(index, path, name)| (*index, path, footer::read(path, name))).collect();
+    let footers: Vec<_> = found.par_iter().map(|(index, path, name)| (*index, path, read(path, name))).collect();
     let mut schemas = HashSet::new();
     for (index, path, footer) in footers {
         let Some((_, source)) = catalog.sources.get_index_mut(index) else { continue };

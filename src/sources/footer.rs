@@ -1,5 +1,6 @@
 //! One footer: opened once, read from the end, nothing else of the file is touched.
 
+use std::collections::HashSet;
 use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
@@ -10,6 +11,7 @@ use parquet::arrow::parquet_to_arrow_schema;
 use parquet::basic::{ColumnOrder, Type as StoredType};
 use parquet::file::metadata::{ParquetMetaData, ParquetMetaDataReader};
 use parquet::file::statistics::Statistics;
+use parquet::schema::types::{Type as StoredSchema, TypePtr};
 use sha2::{Digest, Sha256};
 
 use super::catalog::{FileColumn, FileInfo, PhysicalType, Proof, TimeUnit};
@@ -43,7 +45,7 @@ fn parse(path: &Path, name: &str) -> Result<FileInfo, FileFault> {
         name: name.to_owned(),
         bytes,
         rows: rows(&metadata, bytes)?,
-        proofs: columns.iter().map(|column| proof(&metadata, column)).collect(),
+        proofs: proofs(&metadata, &columns),
         columns,
         hive: hive::values(path),
         fingerprint: fingerprint(name, bytes, &footer),
@@ -140,8 +142,9 @@ fn columns(metadata: &ParquetMetaData) -> Result<Arc<[FileColumn]>, FileFault> {
         .or_else(|_| parquet_to_arrow_schema(stored, None))
         .map_err(|e| FileFault::Corrupt(e.to_string()))?;
     let mut columns: Vec<FileColumn> = Vec::with_capacity(schema.fields().len());
+    let mut names = HashSet::with_capacity(schema.fields().len());
     for (field, root) in schema.fields().iter().zip(stored.root_schema().get_fields()) {
-        if columns.iter().any(|known| &known.name == field.name()) {
+        if !names.insert(field.name()) {
             return Err(FileFault::DuplicateColumn(field.name().clone()));
         }
         if let Some(ty) = beyond_engine(field) {
@@ -154,11 +157,25 @@ fn columns(metadata: &ParquetMetaData) -> Result<Arc<[FileColumn]>, FileFault> {
     Ok(columns.into())
 }
 
-/// What the statistics of all row groups prove together about a column that is no list, struct or map.
-fn proof(metadata: &ParquetMetaData, column: &FileColumn) -> Proof {
+/// What the statistics prove about each column.
+fn proofs(metadata: &ParquetMetaData, columns: &[FileColumn]) -> Box<[Proof]> {
     let stored = metadata.file_metadata().schema_descr();
-    let is_it = |leaf: usize| stored.column(leaf).path().parts() == [column.name.as_str()];
-    let Some(leaf) = (0..stored.num_columns()).find(|leaf| is_it(*leaf)) else { return Proof::default() };
+    let mut leaf = 0;
+    let of_column = |(column, root): (&FileColumn, &TypePtr)| {
+        let first = leaf;
+        leaf += leaves(root);
+        if root.is_primitive() { proof(metadata, column, first) } else { Proof::default() }
+    };
+    columns.iter().zip(stored.root_schema().get_fields()).map(of_column).collect()
+}
+
+/// Columns of values below a type, which stand in this order in every row group.
+fn leaves(ty: &StoredSchema) -> usize {
+    if ty.is_primitive() { 1 } else { ty.get_fields().iter().map(|field| leaves(field)).sum() }
+}
+
+/// What the statistics of all row groups prove together about a column that is no list, struct or map.
+fn proof(metadata: &ParquetMetaData, column: &FileColumn, leaf: usize) -> Proof {
     let ordered = matches!(column.ty, PhysicalType::Int { signed: true, .. } | PhysicalType::Date);
     let (mut nulls, mut range, mut bounded) = (Some(0_u64), None::<(i64, i64)>, ordered);
     for group in metadata.row_groups() {

@@ -86,13 +86,12 @@ pub fn load_against(
         }
         let Some((plan, keys)) = keys_of(*index) else { continue };
         watch.source_started(plan);
-        match condense::load(plan, columns, keys, &sources, measures)? {
-            Some(source) => condensed.push(source),
-            None => {
-                sources.push(alone(plans, plan, columns)?);
-                let last = sources.len() - 1;
-                refer_one(&mut sources, last)?;
-            }
+        if let Some(source) = condense::load(plan, columns, keys, &sources, measures)? {
+            condensed.push(source);
+        } else {
+            sources.push(alone(plans, plan, columns)?);
+            let last = sources.len() - 1;
+            refer_one(&mut sources, last)?;
         }
         watch.source_read(plan);
     }
@@ -175,8 +174,10 @@ fn with_targets(plans: &[SourcePlan], plan: &SourcePlan, columns: &[String]) -> 
 fn read<'a>(plan: &'a SourcePlan, columns: &[String]) -> Result<Rows<'a>, SourceError> {
     within_limits(plan)?;
     let total = plan.rows();
-    let columns = scan::needed(plan, columns);
-    let result = careful(|| scan::coded(plan, &columns).and_then(|coded| collect(plan, coded)));
+    let wanted = columns;
+    let columns = scan::needed(plan, wanted);
+    let leaving = scan::leaving(plan, &columns, wanted);
+    let result = careful(|| scan::coded(plan, &columns).and_then(|coded| collect(plan, coded, &leaving)));
     let (mut kept, dropped) = result.map_err(|error| blame(plan, error))?;
     unchanged(plan)?;
     let sorted = kept.column(ROW).and_then(|row| Ok(is_ascending(row.u32()?))).map_err(|error| engine(plan, error))?;
@@ -209,13 +210,14 @@ fn is_ascending(rows: &UInt32Chunked) -> bool {
 ///
 /// The shared part is marked by hand: the engine takes a scan that it found to be common apart again
 /// when the filters above it differ.
-fn collect(plan: &SourcePlan, coded: LazyFrame) -> PolarsResult<(DataFrame, Vec<(Reason, u64)>)> {
+fn collect(plan: &SourcePlan, coded: LazyFrame, leaving: &[&str]) -> PolarsResult<(DataFrame, Vec<(Reason, u64)>)> {
     if plan.deleted.is_none() && plan.filters.is_empty() {
         let kept = coded.collect_with_engine(Engine::Streaming)?.unwrap_single();
         return Ok((kept, Vec::new()));
     }
     let flags = coded.get_current_optimizations();
-    let mut frames = LazyFrame::collect_all_with_engine(scan::both(plan, coded), Engine::Streaming, flags)?.into_iter();
+    let mut frames =
+        LazyFrame::collect_all_with_engine(scan::both(plan, coded, leaving), Engine::Streaming, flags)?.into_iter();
     let (Some(kept), Some(dropped)) = (frames.next(), frames.next()) else {
         polars_bail!(ComputeError: "two results were asked for");
     };
@@ -282,8 +284,9 @@ fn finish(
 ) -> Result<LoadedSource, SourceError> {
     let bad = rows.bad();
     let findings = rows.findings(measures).map_err(|error| engine(plan, error))?;
-    let samples = careful(|| sample::samples(plan, &rows, &bad)).map_err(|error| blame(plan, error))?;
-    let quarantined = careful(|| quarantine::frame(plan, &bad)).map_err(|error| blame(plan, error))?;
+    let stored = careful(|| sample::stored(plan, &bad)).map_err(|error| blame(plan, error))?;
+    let samples = careful(|| sample::samples(plan, &rows, &bad, &stored)).map_err(|error| engine(plan, error))?;
+    let quarantined = careful(|| quarantine::frame(plan, &bad, &stored)).map_err(|error| engine(plan, error))?;
     rows.finish(columns, &bad, samples, quarantined, findings).map_err(|error| engine(plan, error))
 }
 

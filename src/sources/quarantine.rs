@@ -8,7 +8,7 @@ use polars::prelude::*;
 
 use super::outcome::Action;
 use super::plan::SourcePlan;
-use super::sample::{Picked, pick, text};
+use super::sample::text;
 use super::scan::ROW;
 use super::verdict::Broken;
 
@@ -17,13 +17,13 @@ const RULES: &str = "_rules";
 const FILE: &str = "_file";
 const FILE_ROW: &str = "_row";
 
-/// The rows that are set aside; `None` when there are none, or the contract sets none aside.
+/// The rows that are set aside, taken from those that were read again; `None` when there are none, or the contract sets none aside.
 ///
 /// All stored columns in their stored types, as text where the files disagree, then `_rule` (the
 /// first rule for which the row is set aside, under which attrition counts it), `_rules` (all that
 /// it breaks, separated by `; `), `_file` (below the folder that the path of the source names) and
 /// `_row` (from 1). Rows are in the order of the files.
-pub(super) fn frame(plan: &SourcePlan, bad: &[Broken]) -> PolarsResult<Option<DataFrame>> {
+pub(super) fn frame(plan: &SourcePlan, bad: &[Broken], stored: &[DataFrame]) -> PolarsResult<Option<DataFrame>> {
     let mut rows: BTreeMap<u32, (&str, String)> = BTreeMap::new();
     for broken in bad.iter().filter(|broken| broken.action == Action::Quarantine) {
         for row in &broken.rows {
@@ -44,8 +44,12 @@ pub(super) fn frame(plan: &SourcePlan, bad: &[Broken]) -> PolarsResult<Option<Da
     let numbers: Vec<u32> = rows.keys().copied().collect();
     let (rules, all): (Vec<&str>, Vec<String>) = rows.into_values().unzip();
     let mut parts = Vec::new();
-    for picked in pick(plan, &numbers) {
-        parts.push(stored(&picked)?);
+    for part in stored {
+        let here = part.column(ROW)?.u32()?.into_no_null_iter().map(|row| Some(numbers.binary_search(&row).is_ok()));
+        let part = part.filter(&here.collect::<BooleanChunked>())?;
+        if part.height() > 0 {
+            parts.push(part);
+        }
     }
     let mut rows = together(parts)?;
     rows.sort_in_place([ROW], SortMultipleOptions::new())?;
@@ -63,10 +67,6 @@ pub(super) fn frame(plan: &SourcePlan, bad: &[Broken]) -> PolarsResult<Option<Da
     rows.with_column(Column::new(FILE.into(), places.iter().map(|(file, _)| *file).collect::<Vec<_>>()))?;
     rows.with_column(Column::new(FILE_ROW.into(), places.iter().map(|(_, row)| *row).collect::<Vec<_>>()))?;
     Ok(Some(rows))
-}
-
-fn stored(picked: &Picked<'_>) -> PolarsResult<DataFrame> {
-    Ok(picked.scan()?.collect_with_engine(Engine::Streaming)?.unwrap_single())
 }
 
 /// Frames with other columns and types as one: columns by name, text where types differ.

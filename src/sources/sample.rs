@@ -1,10 +1,12 @@
-//! A few rows per broken rule, with the values as they are stored.
+//! Rows that break rules, read from their files again: a few per rule are shown with the values as stored.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 use polars::prelude::*;
 
-use super::outcome::Sample;
+use super::catalog::FileInfo;
+use super::outcome::{Action, Sample};
 use super::plan::SourcePlan;
 use super::scan::{self, ROW};
 use super::verdict::{Broken, Rows};
@@ -12,13 +14,21 @@ use super::verdict::{Broken, Rows};
 /// Most rows shown per rule.
 const SHOWN: usize = 5;
 
+/// Rows nearer than this are read in one go, with those between them.
+const NEAR: u64 = 1 << 16;
+/// With more gaps than this a file is read as a whole.
+const RANGES: usize = 32;
+
 /// For every broken rule its first few rows: key columns, the columns of the rule, file, row.
 ///
-/// Values come from the files again: a value that could not be read is NULL in memory.
-pub(super) fn samples(plan: &SourcePlan, rows: &Rows<'_>, bad: &[Broken]) -> PolarsResult<Vec<Vec<Sample>>> {
-    let mut chosen: Vec<u32> = bad.iter().flat_map(|broken| broken.rows.iter().take(SHOWN)).copied().collect();
-    chosen.sort_unstable();
-    let stored = stored_texts(plan, &chosen)?;
+/// Values are those of `stored`: a value that could not be read is NULL in memory.
+pub(super) fn samples(
+    plan: &SourcePlan,
+    rows: &Rows<'_>,
+    bad: &[Broken],
+    stored: &[DataFrame],
+) -> PolarsResult<Vec<Vec<Sample>>> {
+    let texts = texts(plan, &shown(bad), stored)?;
     let identity = if plan.key.is_empty() {
         plan.deduplicate.as_ref().map(|d| d.key.as_slice()).unwrap_or_default()
     } else {
@@ -28,7 +38,7 @@ pub(super) fn samples(plan: &SourcePlan, rows: &Rows<'_>, bad: &[Broken]) -> Pol
         let mut columns = identity.to_vec();
         columns.extend(broken.columns.iter().filter(|column| !identity.contains(column)).cloned());
         let values = rows.shown(row, &columns).into_iter().map(|(column, canonical)| {
-            let value = stored.get(&(row, column.clone())).cloned().unwrap_or(canonical);
+            let value = texts.get(&(row, column.clone())).cloned().unwrap_or(canonical);
             (column, value)
         });
         let values = values.collect();
@@ -38,21 +48,46 @@ pub(super) fn samples(plan: &SourcePlan, rows: &Rows<'_>, bad: &[Broken]) -> Pol
     Ok(bad.iter().map(|broken| broken.rows.iter().take(SHOWN).map(|row| sample(broken, *row)).collect()).collect())
 }
 
+/// The rows that are shown, ascending.
+fn shown(bad: &[Broken]) -> Vec<u32> {
+    let mut rows: Vec<u32> = bad.iter().flat_map(|broken| broken.rows.iter().take(SHOWN)).copied().collect();
+    rows.sort_unstable();
+    rows.dedup();
+    rows
+}
+
+/// The rows that are shown or set aside, as their files hold them, with [`ROW`]: a frame per file.
+///
+/// This is the only reading of a file after its scan, and there is none where no rule is broken. Files
+/// of other rows are not opened, and of these little more than the rows is read. Columns that are not
+/// declared are among them where rows are set aside.
+pub(super) fn stored(plan: &SourcePlan, bad: &[Broken]) -> PolarsResult<Vec<DataFrame>> {
+    let mut rows = shown(bad);
+    let aside: Vec<&Broken> = bad.iter().filter(|broken| broken.action == Action::Quarantine).collect();
+    rows.extend(aside.iter().flat_map(|broken| &broken.rows));
+    rows.sort_unstable();
+    rows.dedup();
+    let wanted = |file: &FileInfo| {
+        let declared = |name: &str| plan.columns.iter().any(|column| !column.hive && column.from == name);
+        let columns = file.columns.iter().map(|column| column.name.as_str());
+        let columns = columns.filter(|name| !aside.is_empty() || declared(name)).map(col);
+        std::iter::once(col(ROW)).chain(columns).collect::<Vec<_>>()
+    };
+    pick(plan, &rows).into_iter().map(|picked| picked.read(wanted(picked.file))).collect()
+}
+
 /// Stored values of these rows as text, by row and declared column; no entry for a column that a
 /// file lacks, or whose values come from folder names or have no text.
-fn stored_texts(plan: &SourcePlan, rows: &[u32]) -> PolarsResult<BTreeMap<(u32, String), String>> {
+fn texts(plan: &SourcePlan, rows: &[u32], stored: &[DataFrame]) -> PolarsResult<BTreeMap<(u32, String), String>> {
     let mut texts = BTreeMap::new();
-    for picked in pick(plan, rows) {
-        let columns: Vec<_> =
-            plan.columns.iter().filter(|c| !c.hive && picked.file.column(&c.from).is_some()).collect();
-        let mut wanted = vec![col(ROW)];
-        wanted.extend(columns.iter().map(|c| col(c.from.as_str()).alias(c.name.as_str())));
-        let frame = picked.scan()?.select(wanted).collect_with_engine(Engine::Streaming)?.unwrap_single();
+    for frame in stored {
         let numbers = frame.column(ROW)?.u32()?;
-        for column in columns {
-            let values = frame.column(&column.name)?;
+        for column in plan.columns.iter().filter(|column| !column.hive) {
+            let Ok(values) = frame.column(&column.from) else { continue };
             for (at, row) in numbers.into_no_null_iter().enumerate() {
-                texts.insert((row, column.name.clone()), text(&values.get(at)?));
+                if rows.binary_search(&row).is_ok() {
+                    texts.insert((row, column.name.clone()), text(&values.get(at)?));
+                }
             }
         }
     }
@@ -81,23 +116,42 @@ pub(super) fn text(value: &AnyValue<'_>) -> String {
 }
 
 /// Some rows of one file.
-pub(super) struct Picked<'a> {
-    pub(super) file: &'a super::FileInfo,
+struct Picked<'a> {
+    file: &'a FileInfo,
     first_row: u64,
     rows: Vec<u32>,
 }
 
 impl Picked<'_> {
-    /// These rows with all stored columns, and their numbers.
-    pub(super) fn scan(&self) -> PolarsResult<LazyFrame> {
-        let rows = Series::new(ROW.into(), &self.rows).into_frame().lazy();
-        let stored = scan::scan(&[self.file.path.as_path()], self.first_row, None)?;
-        Ok(stored.join(rows, [col(ROW)], [col(ROW)], JoinArgs::new(JoinType::Semi)))
+    /// These columns of these rows.
+    fn read(&self, columns: Vec<Expr>) -> PolarsResult<DataFrame> {
+        let wanted = Series::new(ROW.into(), &self.rows).into_frame().lazy();
+        let stored = scan::scan(&[self.file.path.as_path()], self.first_row, None)?.select(columns);
+        let near = self.ranges().into_iter().map(|range| {
+            let length = IdxSize::try_from(range.end - range.start).unwrap_or(IdxSize::MAX);
+            stored.clone().slice(i64::try_from(range.start).unwrap_or(i64::MAX), length)
+        });
+        let near = concat(near.collect::<Vec<_>>(), UnionArgs::default())?;
+        let found = near.join(wanted, [col(ROW)], [col(ROW)], JoinArgs::new(JoinType::Semi));
+        Ok(found.collect_with_engine(Engine::Streaming)?.unwrap_single())
+    }
+
+    /// Where the rows stand in the file, in few ranges.
+    fn ranges(&self) -> Vec<Range<u64>> {
+        let mut ranges: Vec<Range<u64>> = Vec::new();
+        for row in &self.rows {
+            let at = u64::from(*row).saturating_sub(self.first_row);
+            match ranges.last_mut() {
+                Some(last) if at < last.end + NEAR => last.end = at + 1,
+                _ => ranges.push(at..at + 1),
+            }
+        }
+        if ranges.len() > RANGES { std::iter::once(0..self.file.rows).collect() } else { ranges }
     }
 }
 
 /// Ascending row numbers, by the file that holds them.
-pub(super) fn pick<'a>(plan: &'a SourcePlan, rows: &[u32]) -> Vec<Picked<'a>> {
+fn pick<'a>(plan: &'a SourcePlan, rows: &[u32]) -> Vec<Picked<'a>> {
     let mut picked = Vec::new();
     let mut first_row = 0;
     let mut rest = rows;

@@ -52,9 +52,12 @@ pub fn scan_plan<S: AsRef<str>>(plan: &SourcePlan, wanted: &[S]) -> PolarsResult
 }
 
 /// The rows that stay, and the counts of the others, from one scan.
-pub(super) fn both(plan: &SourcePlan, coded: LazyFrame) -> Vec<DslPlan> {
+///
+/// The columns `leaving` are of no use once the rows are chosen.
+pub(super) fn both(plan: &SourcePlan, coded: LazyFrame, leaving: &[&str]) -> Vec<DslPlan> {
     let shared = coded.cache();
-    vec![kept(plan, shared.clone()).logical_plan, dropped(shared).logical_plan]
+    let kept = kept(plan, shared.clone()).drop(by_name(leaving.iter().copied(), true, false));
+    vec![kept.logical_plan, dropped(shared).logical_plan]
 }
 
 /// The rows that neither the deletion flag nor a filter leaves out.
@@ -89,6 +92,18 @@ pub(super) fn needed<'a, S: AsRef<str>>(plan: &'a SourcePlan, wanted: &[S]) -> V
         .collect();
     names.extend(currencies);
     plan.columns.iter().filter(|column| names.contains(&column.name.as_str())).collect()
+}
+
+/// The columns among `needed` that only the deletion flag and the filters look at.
+pub(super) fn leaving<'a, S: AsRef<str>>(plan: &SourcePlan, needed: &[&'a ColumnPlan], wanted: &[S]) -> Vec<&'a str> {
+    let mut stay: Vec<&str> = wanted.iter().map(AsRef::as_ref).collect();
+    stay.extend(plan.rules.iter().flat_map(RowRule::columns));
+    stay.extend(plan.unique.iter().flatten().map(String::as_str));
+    stay.extend(plan.deduplicate.iter().flat_map(|d| d.key.iter().chain(&d.order_by)).map(String::as_str));
+    stay.extend(plan.references.iter().map(|reference| reference.column.as_str()));
+    stay.extend(plan.aggregates.iter().flat_map(|a| a.condition.columns.iter().map(String::as_str)));
+    stay.extend(plan.freshness.iter().map(|freshness| freshness.column.as_str()));
+    needed.iter().map(|column| column.name.as_str()).filter(|name| !stay.contains(name)).collect()
 }
 
 /// Rules that a user wrote, unlike those that come with the reading of a column.

@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 use super::cases::{self, CaseNode, CaseSpec};
 use super::decode::{Place, check, decode_at, schema_of};
 use super::params::{Given, Origin, declared, substitute, values};
-use super::pipeline::{EnvironmentSpec, Header, SourceSpec, TableCommon};
+use super::pipeline::{EnvironmentSpec, Header, LimitsSpec, SourceSpec, TableCommon};
 use super::tree::{self, Kind, Node, Span};
 use super::types::{Name, Named};
 use crate::diag::Diagnostics;
@@ -38,6 +38,14 @@ pub struct PipelineFile {
     pub environment_name: Option<String>,
     /// Values of the parameters, as text.
     pub params: IndexMap<String, String>,
+}
+
+impl PipelineFile {
+    /// Resources a run may use: what the environment says of each, else the file.
+    #[must_use]
+    pub fn limits(&self) -> LimitsSpec {
+        self.environment.limits.or(self.header.limits)
+    }
 }
 
 /// A table as written: the common keys typed, the rest left to its metric.

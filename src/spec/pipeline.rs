@@ -11,7 +11,7 @@ use serde::Deserialize;
 use crate::dialect::Dialect;
 use crate::schema::ColumnType;
 use crate::spec::contract::{CheckSpec, FreshnessSpec, LengthSpec, RowCountSpec, RuleSpec};
-use crate::spec::types::{CurrencyCode, Date, Duration, Name, PathTemplate, Percent, RegexText, ZoneName};
+use crate::spec::types::{CurrencyCode, Date, Duration, MemoryLimit, Name, PathTemplate, Percent, RegexText, ZoneName};
 
 /// Sections of a pipeline file other than `params`, `environments` and `tables`, which are read on their own.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -50,6 +50,9 @@ pub struct Header {
     /// What is published together, and how.
     #[serde(default)]
     pub publish: PublishSpec,
+    /// Resources a run may use.
+    #[serde(default)]
+    pub limits: LimitsSpec,
 }
 
 /// A day of the week.
@@ -115,9 +118,9 @@ pub struct EnvironmentSpec {
     /// Overrides of `publish`.
     #[serde(default)]
     pub publish: Option<EnvironmentPublishSpec>,
-    /// Resources a run may use.
+    /// Resources a run may use, each in place of what the file says.
     #[serde(default)]
-    pub limits: Option<LimitsSpec>,
+    pub limits: LimitsSpec,
 }
 
 /// What an environment may change about publishing.
@@ -133,12 +136,25 @@ pub struct EnvironmentPublishSpec {
 }
 
 /// Resources a run may use.
-#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct LimitsSpec {
     /// Threads for queries. Default: all cores.
     #[serde(default)]
+    #[schemars(range(min = 1, max = 4096))]
     pub threads: Option<u32>,
+    /// Most memory a run may hold before it stops with exit code 8: a size such as `8GiB`, or a share of
+    /// the container or machine such as `80%`. Default: what that has, less a reserve.
+    #[serde(default)]
+    pub memory: Option<MemoryLimit>,
+}
+
+impl LimitsSpec {
+    /// Each of these limits, else that of `other`.
+    #[must_use]
+    pub fn or(self, other: Self) -> Self {
+        Self { threads: self.threads.or(other.threads), memory: self.memory.or(other.memory) }
+    }
 }
 
 /// A source: Parquet files, the columns taken from them and the contracts they must keep.

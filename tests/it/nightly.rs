@@ -9,13 +9,15 @@ use parquet::file::reader::SerializedFileReader;
 use crate::process::{expect_code, mart, project, result, run, stderr, tenure};
 
 /// Tables of the nightly pipeline.
-const TABLES: usize = 18;
+pub const TABLES: usize = 18;
 
-fn nightly() -> String {
+/// The nightly pipeline.
+pub fn nightly() -> String {
     project().join("pipelines/nightly.yml").to_string_lossy().into_owned()
 }
 
-fn nightly_into(root: &Path, more: &[&str]) -> std::process::Output {
+/// A run of the nightly pipeline into a root, with more flags.
+pub fn nightly_into(root: &Path, more: &[&str]) -> std::process::Output {
     let file = nightly();
     let root = root.to_string_lossy().into_owned();
     let mut args = vec!["run", &file, "--root", &root];
@@ -24,7 +26,7 @@ fn nightly_into(root: &Path, more: &[&str]) -> std::process::Output {
 }
 
 /// A copy of the nightly pipeline with a change, beside a link to the sample data.
-fn changed(folder: &Path, from: &str, to: &str) -> String {
+pub fn changed(folder: &Path, from: &str, to: &str) -> String {
     let text = fs::read_to_string(nightly()).unwrap();
     assert!(text.contains(from), "the pipeline no longer says {from}");
     let path = folder.join("changed.yml");
@@ -91,7 +93,7 @@ fn records_of_a_run_stay() {
 }
 
 /// A Parquet file as rows of text by column.
-fn table(path: &Path) -> Vec<BTreeMap<String, String>> {
+pub fn table(path: &Path) -> Vec<BTreeMap<String, String>> {
     let reader = SerializedFileReader::new(fs::File::open(path).unwrap()).unwrap();
     let cells = |row: parquet::record::Row| {
         row.get_column_iter()

@@ -19,6 +19,7 @@ use crate::report::explain::{Circumstance, json, literal, plain, text};
 use crate::report::{Trouble, of_error};
 use crate::schema::Cell;
 use crate::sources::Condition;
+use crate::spec::pipeline::LimitsSpec;
 
 /// Query plans are deep, and their optimiser is recursive.
 const STACK: usize = 64 << 20;
@@ -46,7 +47,7 @@ pub(super) fn run(args: &ExplainArgs, io: &mut Io<'_>) -> io::Result<Exit> {
         // A cell is most often asked about because of what readers see.
         pipeline.as_of = published.as_ref().and_then(|p| p.as_of);
     }
-    let Prepared { plan, warnings } = match read.prepare(&pipeline, None) {
+    let Prepared { plan, warnings } = match read.prepare(&pipeline, LimitsSpec::default()) {
         Ok(prepared) => prepared,
         Err(refused) => return refused.tell(voice, io),
     };

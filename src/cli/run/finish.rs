@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use super::watch::Failure;
-use super::work::Ended;
+use super::work::{Cause, Ended, Exceeded};
 use crate::cli::Io;
 use crate::cli::args::{RunArgs, Target};
 use crate::cli::exit::{self, Exit};
@@ -15,6 +15,7 @@ use crate::cli::world::{World, absolute, lexical, memory};
 use crate::diag::Diagnostics;
 use crate::engine::{RunId, RunOutcome};
 use crate::plan::RunPlan;
+use crate::report::format::bytes;
 use crate::report::{self, Circumstances, RunReport, RunStatus, Style, Trouble};
 
 /// Most bytes that Kubernetes shows of a termination message.
@@ -26,13 +27,15 @@ pub(super) struct Facts<'a> {
     pub(super) plan: &'a RunPlan,
     pub(super) run: &'a RunId,
     pub(super) ended: Ended,
+    /// Most memory that the process was allowed to hold.
+    pub(super) limit: Option<u64>,
     pub(super) warnings: &'a Diagnostics,
     pub(super) begun: Instant,
 }
 
 /// Tells what happened, everywhere where someone listens.
 pub(super) fn finish(facts: Facts<'_>, voice: Voice<'_>, io: &mut Io<'_>) -> io::Result<Exit> {
-    let Facts { args, plan, run, ended, warnings, begun } = facts;
+    let Facts { args, plan, run, ended, limit, warnings, begun } = facts;
     let (exit, status, outcome, mut troubles) = judge(&ended, run);
     let took = begun.elapsed();
     let root = absolute(&plan.publish.root);
@@ -47,12 +50,16 @@ pub(super) fn finish(facts: Facts<'_>, voice: Voice<'_>, io: &mut Io<'_>) -> io:
         labels: io.world.labels(),
         root: root.display().to_string(),
         peak_memory_bytes: memory().1,
+        memory_limit_bytes: limit,
         publishing_unfinished: ended.publishing && ended.result.is_err(),
     };
     let report = RunReport::new(plan, run, outcome, &told, circumstances);
     let record = match report::write(&root, &report) {
         Ok(path) => {
-            if let Err(error) = report::refresh(&root) {
+            // Where a query still takes memory that is not there, the next run brings the history up to date.
+            let hurry = ended.cause == Some(Cause::Memory) && ended.result.is_err();
+            let refreshed = if hurry { Ok(()) } else { report::refresh(&root) };
+            if let Err(error) = refreshed {
                 troubles.push(Trouble::warning(&format!(
                     "the history of runs is not up to date: {error}: {}",
                     error.source
@@ -97,6 +104,35 @@ pub(super) fn refused(args: &RunArgs, exit: Exit, refused: &Refused, io: &mut Io
 
 /// Exit code and status, and the messages that explain them.
 fn judge<'e>(ended: &'e Ended, run: &RunId) -> (Exit, RunStatus, Option<&'e RunOutcome>, Vec<Trouble>) {
+    let (exit, status, outcome, mut troubles) = judge_result(ended, run);
+    if exit == Exit::Budget
+        && status == RunStatus::Cancelled
+        && let Some(exceeded) = &ended.exceeded
+    {
+        troubles.insert(0, too_much(exceeded, ended.publishing));
+    }
+    (exit, status, outcome, troubles)
+}
+
+/// The message of a run that was stopped at its limit of memory.
+fn too_much(exceeded: &Exceeded, publishing: bool) -> Trouble {
+    let Exceeded { held, budget, during } = exceeded;
+    let title = format!(
+        "the run was stopped {during}: it held {} of memory, allowed are {}",
+        bytes(*held),
+        bytes(budget.bytes)
+    );
+    let kept = "nothing was published; the previous tables were kept";
+    let kept =
+        if publishing { "every published table is old or new as a whole; the next run settles it" } else { kept };
+    Trouble::error(&title)
+        .detail(format!("the limit is {}", budget.why))
+        .help(kept)
+        .help("raise `limits: {memory: ..}` or `--memory` where the machine has more, give it more, or compute fewer tables at once with `--select`")
+}
+
+/// What the engine said, or that it said nothing.
+fn judge_result<'e>(ended: &'e Ended, run: &RunId) -> (Exit, RunStatus, Option<&'e RunOutcome>, Vec<Trouble>) {
     // A run that ends as cancelled without a cause was stopped by somebody all the same.
     let stopped = || ended.cause.map_or(Exit::Interrupted, super::work::Cause::exit);
     match &ended.result {

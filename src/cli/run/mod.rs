@@ -12,12 +12,15 @@ use std::sync::mpsc;
 use std::time::Instant;
 
 use super::args::{FailpointAction, LogLevel, RunArgs};
+use super::memory::{self, Budget, budget};
 use super::voice::Voice;
 use super::world::World;
 use super::{Exit, Io, prepare, process};
 use crate::engine::RunId;
+use crate::plan::RunPlan;
 use crate::publish::{FailAction, arm_failpoint};
 use crate::report::Trouble;
+use crate::spec::pipeline::LimitsSpec;
 
 pub(super) fn run(args: &RunArgs, io: &mut Io<'_>) -> io::Result<Exit> {
     let begun = Instant::now();
@@ -27,14 +30,15 @@ pub(super) fn run(args: &RunArgs, io: &mut Io<'_>) -> io::Result<Exit> {
         return Ok(exit);
     }
     let read = prepare::read(&args.pipeline, io.world);
-    let threads = args.threads.or_else(|| read.as_ref().ok().and_then(prepare::Read::threads));
-    if let Some(threads) = threads
+    let asked = LimitsSpec { threads: args.threads, memory: args.memory };
+    let limits = read.as_ref().map_or(asked, |read| asked.or(read.file.limits()));
+    if let Some(threads) = limits.threads
         && let Err(error) = process::limit_threads(io.world, threads)
     {
         let text = format!("queries use all cores: could not start again with {threads} threads: {error}");
         voice.trouble(io.err, &Trouble::warning(&text))?;
     }
-    let prepared = read.and_then(|read| read.prepare(&args.pipeline, threads));
+    let prepared = read.and_then(|read| read.prepare(&args.pipeline, asked));
     let prepared = match prepared {
         Ok(prepared) => prepared,
         Err(refused) => {
@@ -43,7 +47,9 @@ pub(super) fn run(args: &RunArgs, io: &mut Io<'_>) -> io::Result<Exit> {
         }
     };
     voice.diagnostics(io.err, &prepared.warnings)?;
+    let memory = watched(&prepared.plan, voice, io)?;
     let run = RunId { id: World::run_id(started), started };
+    let limit = memory.as_ref().map(|budget| budget.bytes);
     let plan = Arc::new(prepared.plan);
     let (events, heard) = mpsc::channel();
     let level = level(args, io.world);
@@ -52,12 +58,18 @@ pub(super) fn run(args: &RunArgs, io: &mut Io<'_>) -> io::Result<Exit> {
         let bars =
             args.log_format == super::args::LogFormat::Text && !args.quiet && io.world.process && io.world.err_tty;
         let progress = if bars { progress::Progress::bar(&plan) } else { progress::Progress::lines() };
-        let job =
-            work::Job { plan: Arc::clone(&plan), run: run.clone(), timeout: args.timeout, begun, panic: args.panic };
+        let job = work::Job {
+            plan: Arc::clone(&plan),
+            run: run.clone(),
+            timeout: args.timeout,
+            memory,
+            begun,
+            panic: args.panic,
+        };
         work::work(job, &log, (events, heard), progress, io)
     });
     finish::finish(
-        finish::Facts { args, plan: &plan, run: &run, ended, warnings: &prepared.warnings, begun },
+        finish::Facts { args, plan: &plan, run: &run, ended, limit, warnings: &prepared.warnings, begun },
         voice,
         io,
     )
@@ -89,6 +101,24 @@ fn settle(args: &RunArgs, voice: Voice<'_>, io: &mut Io<'_>) -> io::Result<Optio
         }
     }
     Ok(None)
+}
+
+/// The limit of memory that is watched: only in the program, which is the process that it counts.
+fn watched(plan: &RunPlan, voice: Voice<'_>, io: &mut Io<'_>) -> io::Result<Option<Budget>> {
+    if !io.world.process {
+        return Ok(None);
+    }
+    let told = memory::held().ok_or("the system does not say how much this process holds");
+    match told.and_then(|_| budget(plan.limits.memory, io.world.machine)) {
+        Ok(budget) => Ok(Some(budget)),
+        Err(reason) => {
+            if let Some(limit) = plan.limits.memory {
+                let text = format!("the memory limit of {limit} is not watched: {reason}");
+                voice.trouble(io.err, &Trouble::warning(&text))?;
+            }
+            Ok(None)
+        }
+    }
 }
 
 fn level(args: &RunArgs, world: &World) -> LogLevel {

@@ -16,6 +16,7 @@ use tracing::dispatcher;
 use super::log::Log;
 use super::progress::Progress;
 use super::watch::{Event, Failure, Watcher};
+use crate::cli::memory::{self, Budget};
 use crate::cli::{Exit, Io, message_of};
 use crate::engine::local::Local;
 use crate::engine::{Engine as _, RunId, RunOutcome, Watch as _};
@@ -33,6 +34,8 @@ pub(super) struct Job {
     pub(super) plan: Arc<RunPlan>,
     pub(super) run: RunId,
     pub(super) timeout: Option<Duration>,
+    /// Most memory that the process may hold; not looked at where `None`.
+    pub(super) memory: Option<Budget>,
     pub(super) begun: Instant,
     pub(super) panic: bool,
 }
@@ -44,12 +47,25 @@ pub(super) struct Ended {
     pub(super) cause: Option<Cause>,
     /// Whether the engine had come to publishing.
     pub(super) publishing: bool,
+    /// The limit of memory that was exceeded, where that stopped the run.
+    pub(super) exceeded: Option<Exceeded>,
+}
+
+/// A limit of memory that was exceeded.
+pub(super) struct Exceeded {
+    /// What the process held.
+    pub(super) held: u64,
+    /// What it was allowed.
+    pub(super) budget: Budget,
+    /// What the engine was doing.
+    pub(super) during: String,
 }
 
 /// What stops a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Cause {
     Timeout,
+    Memory,
     Signal(i32),
 }
 
@@ -58,6 +74,7 @@ impl Cause {
     pub(super) fn exit(self) -> Exit {
         match self {
             Self::Timeout => Exit::Timeout,
+            Self::Memory => Exit::Budget,
             Self::Signal(SIGINT) => Exit::Interrupted,
             Self::Signal(_) => Exit::Terminated,
         }
@@ -67,6 +84,7 @@ impl Cause {
     pub(super) fn name(self) -> &'static str {
         match self {
             Self::Timeout => "timeout",
+            Self::Memory => "memory limit",
             Self::Signal(SIGINT) => "SIGINT",
             Self::Signal(_) => "SIGTERM",
         }
@@ -88,16 +106,23 @@ pub(super) fn work(
     }
     tracing::info!(run = job.run.id, pipeline = job.plan.pipeline, as_of = %job.plan.context.as_of, "run started");
     let limit = job.timeout.map(|timeout| job.begun + timeout);
+    let memory = job.memory.clone().map(|budget| Gauge { budget, due: Instant::now() });
     let watcher = Arc::new(Watcher::new(events.clone()));
-    let mut ended = match start(job, log, events, Arc::clone(&watcher)) {
-        Ok(()) => Listener { heard: &heard, watcher: &watcher, progress: &mut progress, limit, stop: None }.listen(io),
-        Err(error) => Ended {
-            result: Err(Failure::Panic(format!("could not start a thread: {error}"))),
-            cause: None,
-            publishing: false,
-        },
+    let mut listener = Listener {
+        heard: &heard,
+        watcher: &watcher,
+        progress: &mut progress,
+        limit,
+        memory,
+        stop: None,
+        exceeded: None,
     };
-    ended.publishing = watcher.reached_publishing();
+    let (result, cause) = match start(job, log, events, Arc::clone(&watcher)) {
+        Ok(()) => listener.listen(io),
+        Err(error) => (Err(Failure::Panic(format!("could not start a thread: {error}"))), None),
+    };
+    let exceeded = listener.exceeded.take();
+    let ended = Ended { result, cause, publishing: watcher.reached_publishing(), exceeded };
     progress.end();
     while let Ok(event) = heard.try_recv() {
         if let Event::Log(line) = event {
@@ -151,7 +176,29 @@ struct Listener<'a> {
     watcher: &'a Watcher,
     progress: &'a mut Progress,
     limit: Option<Instant>,
+    memory: Option<Gauge>,
     stop: Option<Stop>,
+    exceeded: Option<Exceeded>,
+}
+
+/// The memory of the process beside what it may hold.
+struct Gauge {
+    budget: Budget,
+    /// When it is looked at next.
+    due: Instant,
+}
+
+impl Gauge {
+    /// Looks when it is due; what the process holds where that is too much.
+    fn exceeded(&mut self, now: Instant) -> Option<u64> {
+        if now < self.due {
+            return None;
+        }
+        // Whoever asked for a limit saw at the start that this system does not tell.
+        let held = memory::held().unwrap_or(0);
+        self.due = now + memory::pause(held, self.budget.bytes);
+        (held > self.budget.bytes).then_some(held)
+    }
 }
 
 /// A run that was told to stop.
@@ -165,9 +212,14 @@ struct Stop {
 }
 
 impl Listener<'_> {
-    fn listen(mut self, io: &mut Io<'_>) -> Ended {
+    fn listen(&mut self, io: &mut Io<'_>) -> (Result<RunOutcome, Failure>, Option<Cause>) {
         loop {
             let now = Instant::now();
+            if self.stop.is_none_or(|stop| !stop.closed)
+                && let Some(held) = self.memory.as_mut().and_then(|gauge| gauge.exceeded(now))
+            {
+                self.exceed(held);
+            }
             match self.stop {
                 None if self.limit.is_some_and(|limit| now >= limit) => self.cancel(Cause::Timeout),
                 Some(Stop { cause, until, closed: false }) if now >= until => {
@@ -176,7 +228,7 @@ impl Listener<'_> {
                     self.stop = Some(Stop { cause, until: Instant::now() + LAST_WORD, closed: true });
                 }
                 Some(Stop { cause, until, closed: true }) if now >= until => {
-                    return Ended { result: Err(Failure::Abandoned), cause: Some(cause), publishing: false };
+                    return (Err(Failure::Abandoned), Some(cause));
                 }
                 _ => {}
             }
@@ -188,15 +240,9 @@ impl Listener<'_> {
                 Ok(Event::Step(step)) => self.progress.step(step),
                 Ok(Event::Signal(signal)) if self.stop.is_none() => self.cancel(Cause::Signal(signal)),
                 Ok(Event::Signal(_)) | Err(RecvTimeoutError::Timeout) => {}
-                Ok(Event::Done(result)) => {
-                    return Ended { result, cause: self.stop.map(|stop| stop.cause), publishing: false };
-                }
+                Ok(Event::Done(result)) => return (result, self.stop.map(|stop| stop.cause)),
                 Err(RecvTimeoutError::Disconnected) => {
-                    return Ended {
-                        result: Err(Failure::Panic("the engine ended without a word".to_owned())),
-                        cause: None,
-                        publishing: false,
-                    };
+                    return (Err(Failure::Panic("the engine ended without a word".to_owned())), None);
                 }
             }
         }
@@ -208,13 +254,27 @@ impl Listener<'_> {
         self.stop = Some(Stop { cause, until: Instant::now() + GRACE, closed: false });
     }
 
+    /// Stops a run that holds too much. Its query is not waited for: it would take more, and what the
+    /// kernel does next leaves no record.
+    fn exceed(&mut self, held: u64) {
+        let Some(Gauge { budget, .. }) = self.memory.take() else { return };
+        self.exceeded = Some(Exceeded { held, budget, during: self.watcher.during() });
+        self.watcher.cancel();
+        self.watcher.publishing().stop();
+        // Where tables have become visible already, the engine says so.
+        let grace = if self.watcher.reached_publishing() { LAST_WORD } else { Duration::ZERO };
+        let cause = self.stop.map_or(Cause::Memory, |stop| stop.cause);
+        self.stop = Some(Stop { cause, until: Instant::now() + grace, closed: true });
+    }
+
     /// How long there is nothing to do but to listen.
     fn wait(&self) -> Duration {
+        let due = self.memory.as_ref().filter(|_| self.stop.is_none_or(|stop| !stop.closed)).map(|gauge| gauge.due);
         let stop = match &self.stop {
             Some(stop) => Some(stop.until),
             None => self.limit,
         };
-        let next = stop.into_iter().chain(self.progress.due()).min();
+        let next = stop.into_iter().chain(due).chain(self.progress.due()).min();
         next.map_or(Duration::from_secs(3600), |next| next.saturating_duration_since(Instant::now()))
     }
 }

@@ -24,7 +24,7 @@ fn rows_and_counts_share_one_scan() {
     let columns = needed(plan, &["n"]);
     let rows = coded(plan, &columns).unwrap();
     let flags = rows.get_current_optimizations();
-    let explained = LazyFrame::explain_all(both(plan, rows), flags).unwrap();
+    let explained = LazyFrame::explain_all(both(plan, rows, &[]), flags).unwrap();
     let caches: Vec<&str> = explained.lines().map(str::trim).filter(|line| line.starts_with("CACHE[id: ")).collect();
     assert_eq!(caches.len(), 2, "{explained}");
     assert_eq!(caches[0], caches[1], "{explained}");

@@ -9,6 +9,7 @@ mod footers;
 mod forms;
 mod fuzz;
 mod laws;
+mod many;
 mod moments;
 mod money;
 mod tolerance;
