@@ -125,7 +125,9 @@ impl<'a> Rows<'a> {
             let found = self.frame.clone().lazy().select(newest).collect()?;
             out.extend(finding::freshness(self.plan, &found, measures)?);
         }
-        out.extend(finding::aggregates(self.plan, &self.used()?)?);
+        if !self.plan.aggregates.is_empty() {
+            out.extend(finding::aggregates(self.plan, &self.used()?)?);
+        }
         Ok(out)
     }
 
@@ -227,7 +229,6 @@ impl<'a> Rows<'a> {
         findings: Vec<Finding>,
     ) -> PolarsResult<LoadedSource> {
         let read = self.plan.rows();
-        let used = self.used()?;
         let mut reasons = self.dropped.clone();
         let superseded = self.superseded.iter().flatten().filter(|replaced| **replaced).count() as u64;
         reasons.push((Reason::Duplicate, superseded));
@@ -238,7 +239,11 @@ impl<'a> Rows<'a> {
             reasons.push((Reason::Quarantined(broken.rule.clone()), rows));
         }
         reasons.retain(|(_, rows)| *rows > 0);
-        let attrition = Attrition { read, used: used.height() as u64, reasons };
+        let stays: Vec<bool> = (0..self.rows.len())
+            .map(|at| !self.is_superseded(at) && firsts.as_ref().and_then(|f| f.get(at)).is_none_or(Option::is_none))
+            .collect();
+        let used = stays.iter().filter(|stays| **stays).count();
+        let attrition = Attrition { read, used: used as u64, reasons };
         assert!(attrition.adds_up(), "rows of `{}` are unaccounted for: {attrition:?}", self.plan.name);
         let violations = bad
             .iter()
@@ -255,7 +260,7 @@ impl<'a> Rows<'a> {
         let aside = firsts.iter().flatten().filter(|reason| reason.is_some()).count() as u64;
         Ok(LoadedSource {
             name: self.plan.name.clone(),
-            frame: used.select(columns)?,
+            frame: chosen(self.frame, columns, &stays, used)?,
             is_condensed: false,
             attrition,
             violations,
@@ -265,6 +270,18 @@ impl<'a> Rows<'a> {
             exceeded: exceeded(&self.plan.on_violation, aside, read),
         })
     }
+}
+
+/// Some columns of the rows that stay; each column is let go as soon as it is copied.
+fn chosen(frame: DataFrame, names: &[String], stays: &[bool], height: usize) -> PolarsResult<DataFrame> {
+    let wanted = frame.select(names)?;
+    drop(frame);
+    if height == stays.len() {
+        return Ok(wanted);
+    }
+    let mask: BooleanChunked = stays.iter().map(|stays| Some(*stays)).collect();
+    let columns = wanted.into_columns().into_iter().map(|column| column.filter(&mask));
+    DataFrame::new(height, columns.collect::<PolarsResult<Vec<_>>>()?)
 }
 
 /// The cap of the quarantine that rows set aside exceed, in words.
