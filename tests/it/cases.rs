@@ -72,7 +72,10 @@ fn the_tests_of_the_nightly_pipeline_pass() {
     let (code, out, err) = tenure_test(&[&file, "--param", "exports=/nowhere"]);
     assert_eq!(
         (code, out.as_str()),
-        (0, "ok      expansion_then_churn\nok      dollars_at_the_floor\n2 tests passed\n"),
+        (
+            0,
+            "ok      expansion_then_churn\nok      a_customer_on_trial_is_active_and_not_paying\nok      dollars_at_the_floor\n3 tests passed\n"
+        ),
         "{err}"
     );
     let (code, out, _) = tenure_test(&[&file, "--select", "dollars*"]);
