@@ -85,19 +85,6 @@ fn all_tables_of_a_source_hang_on_one_scan() {
         scanned += 1;
     }
     assert!(scanned >= 10, "{scanned} sources");
-    // A table by itself asks for a source at most once, too.
-    for table in &plan.tables {
-        let query = tenure::engine::lower::explain(&plan, table, true).unwrap();
-        let most: usize = plan
-            .sources
-            .iter()
-            .filter(|source| table.reads.contains_key(&source.name))
-            .map(|source| source.layouts.len())
-            .sum();
-        let steps = table.metric.steps().len() + 1;
-        let scans = query.matches("SCAN").count();
-        assert!(scans <= most * steps, "{}: {scans} scans of {most} layouts\n{query}", table.name);
-    }
 }
 
 /// Removes the exports when the first table is computed.
@@ -174,22 +161,6 @@ impl Opens {
     }
 }
 
-#[test]
-fn a_run_opens_every_export_once_for_its_rows() {
-    let dir = tempfile::tempdir().unwrap();
-    let exports = exports(dir.path());
-    let (file, given, root) = (nightly(), format!("exports={}", exports.display()), dir.path().join("out"));
-    let args =
-        |verb: &'static str| vec![verb, file.as_str(), "--param", given.as_str(), "--root", root.to_str().unwrap()];
-
-    let opens = Opens::of(&exports);
-    expect_code(&run(&args("check")), 0);
-    let check = opens.count(&exports);
-    expect_code(&run(&args("run")), 0);
-    let whole = opens.count(&exports);
-    println!("{check:?}\n{whole:?}");
-}
-
 /// Six tables over one source; every one reads other columns of it.
 const SIX: &str = "
 version: 1
@@ -220,15 +191,85 @@ tables:
   customers_by_status: {type: sql, query: 'SELECT status, COUNT(DISTINCT customer_id) AS customers FROM items GROUP BY status'}
 ";
 
+/// The same with a source more over the same files, and a table that reads it.
+fn with_another_source(text: &str) -> String {
+    let source = "  others:
+    path: ${exports}/subscription_items/*.parquet
+    columns:
+      item_id: {type: string}
+";
+    let table = "  again: {type: sql, query: 'SELECT COUNT(DISTINCT item_id) AS items FROM others'}\n";
+    format!("{}{table}", text.replace("tables:\n", &format!("{source}tables:\n")))
+}
+
+/// Copies of the two subscription files of the sample, as so many files of either layout.
+fn copies(folder: &Path, many: usize) -> PathBuf {
+    let exports = folder.join("exports");
+    let items = exports.join("subscription_items");
+    fs::create_dir_all(&items).unwrap();
+    for layout in ["v1", "v2"] {
+        let from = project().join(format!("sample_data/subscription_items/{layout}-00000.parquet"));
+        for at in 0..many {
+            fs::copy(&from, items.join(format!("{layout}-{at:05}.parquet"))).unwrap();
+        }
+    }
+    exports
+}
+
+/// Openings per file of a layout while a pipeline is checked or run, without the first one, which the
+/// engine also asks for the types of the others.
+fn openings(verb: &str, text: &str) -> BTreeMap<&'static str, Vec<usize>> {
+    let dir = tempfile::tempdir().unwrap();
+    let exports = copies(dir.path(), 4);
+    let file = dir.path().join("six.yml");
+    fs::write(&file, text).unwrap();
+    let given = format!("exports={}", exports.display());
+    let opens = Opens::of(&exports);
+    expect_code(&run(&[verb, file.to_str().unwrap(), "--param", &given]), 0);
+    let mut found: BTreeMap<&'static str, Vec<usize>> = BTreeMap::new();
+    for (name, count) in opens.count(&exports).into_iter().filter(|(name, _)| !name.ends_with("-00000.parquet")) {
+        let layout = if name.contains("v1-") { "v1" } else { "v2" };
+        found.entry(layout).or_default().push(count);
+    }
+    found
+}
+
+#[test]
+fn six_tables_open_a_file_once_for_its_footer_and_once_for_its_rows() {
+    let all = |opens: usize| BTreeMap::from([("v1", vec![opens; 3]), ("v2", vec![opens; 3])]);
+    assert_eq!(openings("check", SIX), all(1));
+    assert_eq!(openings("run", SIX), all(2));
+    // Another source over the same files is another scan, and seen as one.
+    assert_eq!(openings("run", &with_another_source(SIX)), all(4));
+}
+
+#[test]
+fn only_files_with_rows_to_set_aside_are_opened_again() {
+    let aside = SIX
+        .replace("quantity:    {type: int}", "quantity:    {type: int, min: 0}")
+        .replace("tables:\n", "    on_violation: {quarantine: {max_rows: 100}}\ntables:\n");
+    let opened = openings("run", &aside);
+    // The sample plants one such row, in a file of the second layout.
+    assert_eq!(opened["v1"], [2, 2, 2]);
+    assert!(opened["v2"].iter().all(|opens| (3..=4).contains(opens)), "{opened:?}");
+}
+
 /// Columns of the exports that the six tables read.
 const READ: [&str; 8] = ["item_id", "customer_id", "product", "plan", "currency", "quantity", "start_date", "status"];
 
 /// Bytes that a process has asked the system for when it ends, in calls that read.
 ///
 /// The query engine maps local files into memory, which nothing counts, unless it is told to read them
-/// as it reads object stores.
+/// as it reads object stores; then it reads gaps too that are smaller than such a request.
 fn bytes_read(command: &mut Command) -> u64 {
-    let mut child = command.env("POLARS_FORCE_ASYNC", "1").stdout(Stdio::null()).spawn().unwrap();
+    for (name, value) in [
+        ("POLARS_FORCE_ASYNC", "1"),
+        ("POLARS_DOWNLOAD_CHUNK_SIZE", "16384"),
+        ("POLARS_DOWNLOAD_CHUNK_SIZE_RANDOM_ACCESS", "16384"),
+    ] {
+        command.env(name, value);
+    }
+    let mut child = command.stdout(Stdio::null()).spawn().unwrap();
     let pid = Pid::from_child(&child);
     waitid(WaitId::Pid(pid), WaitIdOptions::EXITED | WaitIdOptions::NOWAIT).unwrap();
     let told = fs::read_to_string(format!("/proc/{}/io", child.id())).unwrap();
@@ -254,19 +295,36 @@ fn sizes(folder: &Path) -> (u64, u64, u64) {
     (chunks, footers, all)
 }
 
+/// What is read of the end of each file to find its footer, at most.
+const TAIL: u64 = 64 << 10;
+
 #[test]
 fn the_bytes_of_an_export_are_read_once() {
     let dir = tempfile::tempdir().unwrap();
-    let exports = dir.path().join("exports");
-    let sample = ["sample", "--customers", "40000", "--seed", "3", "--events", "0", "--out", exports.to_str().unwrap()];
-    expect_code(&run(&sample), 0);
+    let made = |name: &str, customers: &str| {
+        let out = dir.path().join(name);
+        let given = ["sample", "--customers", customers, "--seed", "3", "--events", "0", "--out"];
+        expect_code(&run(&[&given[..], &[out.to_str().unwrap()]].concat()), 0);
+        out
+    };
+    let (exports, hardly_any) = (made("exports", "40000"), made("hardly_any", "1"));
     let file = dir.path().join("six.yml");
-    fs::write(&file, SIX).unwrap();
-    let of = |exports: &Path| {
-        let given = format!("exports={}", exports.display());
-        bytes_read(&mut tenure(&["run", file.to_str().unwrap(), "--quiet", "--param", &given]))
+    let of = |text: &str| {
+        fs::write(&file, text).unwrap();
+        let read = |exports: &Path| {
+            let given = format!("exports={}", exports.display());
+            bytes_read(&mut tenure(&["run", file.to_str().unwrap(), "--quiet", "--param", &given]))
+        };
+        // The program, the state of the system and what a run writes are read with any exports.
+        read(&exports) - read(&hardly_any)
     };
     let (chunks, footers, all) = sizes(&exports.join("subscription_items"));
-    let read = of(&exports);
-    println!("{read} of {chunks} + {footers} of {all}");
+    // Two files, whose footers are looked for before the run, and read by the engine for types and rows.
+    let most = chunks + 2 * TAIL + 2 * footers + chunks / 20;
+    assert!(chunks * 3 / 2 < all && most < chunks * 5 / 4, "{chunks} of {all} bytes, at most {most}");
+    let read = of(SIX);
+    assert!((chunks * 9 / 10..=most).contains(&read), "{read} bytes were read of {chunks} that are needed, of {all}");
+    // Another scan of one column would be seen.
+    let twice = of(&with_another_source(SIX));
+    assert!(twice > most, "{twice} bytes with another scan, {read} without");
 }
