@@ -192,11 +192,12 @@ fn a_plan_says_what_memory_a_run_may_hold() {
     let limits = |world: &World| {
         let (code, out, err) = tenure_in(world, &["plan", &file]);
         assert_eq!((code, err.as_str()), (0, ""));
-        out.split_once("\nlimits\n").unwrap().1.to_owned()
+        let limits = out.split_once("\nlimits\n").unwrap().1;
+        limits.lines().map(|line| line.strip_prefix("    ").unwrap()).collect::<Vec<_>>().join("\n")
     };
     insta::assert_snapshot!(limits(&world), @r"
-    memory          3.6 GiB: the 4.0 GiB of this container less a reserve of 409.6
-                    MiB
+    memory          3.6 GiB: the 4.0 GiB of this container less a reserve of
+                    409.6 MiB
     threads         all cores
     ");
     assert!(limits(&World::default()).contains("none: the system does not say how much"), "{}", limits(&world));
