@@ -77,14 +77,16 @@ class Failed(Exception):
     """A process ended with an error; the text is the end of what it said."""
 
 
-def measured(command: list[str]) -> Cost:
-    """Runs one process: wall seconds, CPU seconds and peak MiB.
+def measured(command: list[str], folder: Path) -> Cost:
+    """Runs one process in a folder, where an engine may spill: wall seconds, CPU seconds and peak MiB.
 
     This script must stay small: until a child has begun its own program, the memory of its parent counts as its own.
     """
     with tempfile.TemporaryFile() as said:
         start = time.monotonic()
-        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=said)
+        process = subprocess.Popen(
+            command, cwd=folder, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=said
+        )
         _, status, usage = os.wait4(process.pid, 0)
         wall = time.monotonic() - start
         process.returncode = os.waitstatus_to_exitcode(status)
@@ -175,7 +177,7 @@ def contest(args: argparse.Namespace, family: str, scale: float, ids: str, expor
         command = contestant.command(family, args.tenure, exports, out, ids)
         try:
             # The first run also brings the files into the cache of the system.
-            cost = measured(command)
+            cost = measured(command, work)
         except (Failed, OSError) as error:
             remarks.append(f"`{name}` failed: {error}")
             tell(f"  {name} failed: {error}")
@@ -196,7 +198,7 @@ def contest(args: argparse.Namespace, family: str, scale: float, ids: str, expor
         for name in list(commands):
             empty(work / name)
             try:
-                costs[name].append(measured(commands[name]))
+                costs[name].append(measured(commands[name], work))
             except (Failed, OSError) as error:
                 remarks.append(f"`{name}` failed in round {number + 1}: {error}")
                 del commands[name], costs[name]
