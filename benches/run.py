@@ -182,7 +182,7 @@ def contest(args: argparse.Namespace, family: str, scale: float, ids: str, expor
             remarks.append(f"`{name}` failed: {error}")
             tell(f"  {name} failed: {error}")
             continue
-        tell(f"  {name}: {cost.wall:.2f} s")
+        tell(f"  {name}: {cost.wall:.2f} s, CPU {cost.cpu:.2f} s, {cost.peak:,.0f} MiB")
         commands[name] = command
         if name == "floor":
             continue
@@ -210,8 +210,9 @@ def contest(args: argparse.Namespace, family: str, scale: float, ids: str, expor
     medians = {
         name: Cost(*(statistics.median(column) for column in zip(*((c.wall, c.cpu, c.peak) for c in of))))
         for name, of in costs.items()
+        if of
     }
-    spreads = {name: (min(c.wall for c in of), max(c.wall for c in of)) for name, of in costs.items()}
+    spreads = {name: (min(c.wall for c in of), max(c.wall for c in of)) for name, of in costs.items() if of}
     return Result(title, rows_of(exports, family), medians, spreads, remarks)
 
 
@@ -253,13 +254,18 @@ def circumstances(args: argparse.Namespace) -> list[str]:
         ours = subprocess.run([str(args.tenure), "--version"], capture_output=True, text=True).stdout.strip()
     except OSError:
         ours = "no tenure"
-    system = f"{platform.system()} {platform.release()}"
     load = f"load average at the start {os.getloadavg()[0]:.1f}"
     versions = f"{ours or 'tenure'}, {packages}, Python {platform.python_version()}"
     return [
-        f"{processor}, {cores} cores, {memory:.0f} GiB, {system}; {load}.",
+        f"{processor}, {cores} cores, {memory:.0f} GiB, {platform.system()}; {load}.",
         f"{versions}. Medians of {args.rounds} rounds, contestants in turn.",
     ]
+
+
+def ratios_of(theirs: Cost, ours: Cost) -> str:
+    """A cell of the last table: wall, CPU, memory."""
+    pairs = ((theirs.wall, ours.wall), (theirs.cpu, ours.cpu), (theirs.peak, ours.peak))
+    return " / ".join(f"{a / b:.2f}" for a, b in pairs)
 
 
 def report(args: argparse.Namespace, about: list[str], results: list[Result]) -> str:
@@ -267,18 +273,23 @@ def report(args: argparse.Namespace, about: list[str], results: list[Result]) ->
     lines = [*about, ""]
     for result in results:
         lines += [f"### {result.title[0].upper()}{result.title[1:]}", "", f"{result.size}.", ""]
+        lines += [*(f"- {remark}" for remark in result.remarks), *([""] if result.remarks else [])]
+        if not result.medians:
+            lines += ["Checked, not timed.", ""]
+            continue
         lines += ["| | wall s | fastest to slowest | CPU s | peak MiB |", "|---|---|---|---|---|"]
         for name, cost in result.medians.items():
             low, high = result.spreads[name]
             lines.append(f"| {name} | {cost.wall:.2f} | {low:.2f} to {high:.2f} | {cost.cpu:.2f} | {cost.peak:,.0f} |")
-        lines += ["", *(f"- {remark}" for remark in result.remarks), *([""] if result.remarks else [])]
+        lines.append("")
     peers = [c.name for c in CONTESTANTS if c.name != "tenure" and any(c.name in r.medians for r in results)]
     ratios = [r for r in results if "tenure" in r.medians]
     if ratios and peers:
         lines += [
             "### Ratios",
             "",
-            "Peer over tenure, wall time and peak memory: above 1, tenure is faster or leaner.",
+            "Peer over tenure: wall time, CPU time, peak memory. Above 1, tenure is faster or leaner. On a shared machine "
+            "CPU time is the steadier of the two times.",
             "",
         ]
         lines += ["| | " + " | ".join(peers) + " |", "|---|" + "---|" * len(peers)]
@@ -287,7 +298,7 @@ def report(args: argparse.Namespace, about: list[str], results: list[Result]) ->
             cells = []
             for name in peers:
                 theirs = result.medians.get(name)
-                cells.append(f"{theirs.wall / ours.wall:.2f}, memory {theirs.peak / ours.peak:.2f}" if theirs else "")
+                cells.append(ratios_of(theirs, ours) if theirs else "")
             lines.append(f"| {result.title} | " + " | ".join(cells) + " |")
         lines.append("")
     return "\n".join(lines)
@@ -330,7 +341,9 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--ids", type=listed(["stripe", "bigint"]), default="stripe,bigint", help="how ids are written")
     parser.add_argument("--families", type=listed(list(TABLES)), default="revenue,usage", help="what is computed")
     parser.add_argument("--contestants", type=listed(names), default=",".join(names), help="who takes part")
-    parser.add_argument("--rounds", type=int, default=5, help="how often each runs after the run that is checked")
+    parser.add_argument(
+        "--rounds", type=int, default=5, help="how often each runs after the run that is checked; 0 only checks"
+    )
     parser.add_argument(
         "--largest-usage", type=float, default=1, help="largest scale of the usage family: events take disk"
     )
