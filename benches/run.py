@@ -77,14 +77,16 @@ class Failed(Exception):
     """A process ended with an error; the text is the end of what it said."""
 
 
-def measured(command: list[str]) -> Cost:
-    """Runs one process: wall seconds, CPU seconds and peak MiB.
+def measured(command: list[str], folder: Path) -> Cost:
+    """Runs one process in a folder, where an engine may spill: wall seconds, CPU seconds and peak MiB.
 
     This script must stay small: until a child has begun its own program, the memory of its parent counts as its own.
     """
     with tempfile.TemporaryFile() as said:
         start = time.monotonic()
-        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=said)
+        process = subprocess.Popen(
+            command, cwd=folder, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=said
+        )
         _, status, usage = os.wait4(process.pid, 0)
         wall = time.monotonic() - start
         process.returncode = os.waitstatus_to_exitcode(status)
@@ -175,12 +177,12 @@ def contest(args: argparse.Namespace, family: str, scale: float, ids: str, expor
         command = contestant.command(family, args.tenure, exports, out, ids)
         try:
             # The first run also brings the files into the cache of the system.
-            cost = measured(command)
+            cost = measured(command, work)
         except (Failed, OSError) as error:
             remarks.append(f"`{name}` failed: {error}")
             tell(f"  {name} failed: {error}")
             continue
-        tell(f"  {name}: {cost.wall:.2f} s")
+        tell(f"  {name}: {cost.wall:.2f} s, CPU {cost.cpu:.2f} s, {cost.peak:,.0f} MiB")
         commands[name] = command
         if name == "floor":
             continue
@@ -196,7 +198,7 @@ def contest(args: argparse.Namespace, family: str, scale: float, ids: str, expor
         for name in list(commands):
             empty(work / name)
             try:
-                costs[name].append(measured(commands[name]))
+                costs[name].append(measured(commands[name], work))
             except (Failed, OSError) as error:
                 remarks.append(f"`{name}` failed in round {number + 1}: {error}")
                 del commands[name], costs[name]
@@ -208,8 +210,9 @@ def contest(args: argparse.Namespace, family: str, scale: float, ids: str, expor
     medians = {
         name: Cost(*(statistics.median(column) for column in zip(*((c.wall, c.cpu, c.peak) for c in of))))
         for name, of in costs.items()
+        if of
     }
-    spreads = {name: (min(c.wall for c in of), max(c.wall for c in of)) for name, of in costs.items()}
+    spreads = {name: (min(c.wall for c in of), max(c.wall for c in of)) for name, of in costs.items() if of}
     return Result(title, rows_of(exports, family), medians, spreads, remarks)
 
 
@@ -251,13 +254,18 @@ def circumstances(args: argparse.Namespace) -> list[str]:
         ours = subprocess.run([str(args.tenure), "--version"], capture_output=True, text=True).stdout.strip()
     except OSError:
         ours = "no tenure"
-    system = f"{platform.system()} {platform.release()}"
     load = f"load average at the start {os.getloadavg()[0]:.1f}"
     versions = f"{ours or 'tenure'}, {packages}, Python {platform.python_version()}"
     return [
-        f"{processor}, {cores} cores, {memory:.0f} GiB, {system}; {load}.",
+        f"{processor}, {cores} cores, {memory:.0f} GiB, {platform.system()}; {load}.",
         f"{versions}. Medians of {args.rounds} rounds, contestants in turn.",
     ]
+
+
+def ratios_of(theirs: Cost, ours: Cost) -> str:
+    """A cell of the last table: wall, CPU, memory."""
+    pairs = ((theirs.wall, ours.wall), (theirs.cpu, ours.cpu), (theirs.peak, ours.peak))
+    return " / ".join(f"{a / b:.2f}" for a, b in pairs)
 
 
 def report(args: argparse.Namespace, about: list[str], results: list[Result]) -> str:
@@ -265,18 +273,23 @@ def report(args: argparse.Namespace, about: list[str], results: list[Result]) ->
     lines = [*about, ""]
     for result in results:
         lines += [f"### {result.title[0].upper()}{result.title[1:]}", "", f"{result.size}.", ""]
+        lines += [*(f"- {remark}" for remark in result.remarks), *([""] if result.remarks else [])]
+        if not result.medians:
+            lines += ["Checked, not timed.", ""]
+            continue
         lines += ["| | wall s | fastest to slowest | CPU s | peak MiB |", "|---|---|---|---|---|"]
         for name, cost in result.medians.items():
             low, high = result.spreads[name]
             lines.append(f"| {name} | {cost.wall:.2f} | {low:.2f} to {high:.2f} | {cost.cpu:.2f} | {cost.peak:,.0f} |")
-        lines += ["", *(f"- {remark}" for remark in result.remarks), *([""] if result.remarks else [])]
+        lines.append("")
     peers = [c.name for c in CONTESTANTS if c.name != "tenure" and any(c.name in r.medians for r in results)]
     ratios = [r for r in results if "tenure" in r.medians]
     if ratios and peers:
         lines += [
             "### Ratios",
             "",
-            "Peer over tenure, wall time and peak memory: above 1, tenure is faster or leaner.",
+            "Peer over tenure: wall time, CPU time, peak memory. Above 1, tenure is faster or leaner. On a shared machine "
+            "CPU time is the steadier of the two times.",
             "",
         ]
         lines += ["| | " + " | ".join(peers) + " |", "|---|" + "---|" * len(peers)]
@@ -285,7 +298,7 @@ def report(args: argparse.Namespace, about: list[str], results: list[Result]) ->
             cells = []
             for name in peers:
                 theirs = result.medians.get(name)
-                cells.append(f"{theirs.wall / ours.wall:.2f}, memory {theirs.peak / ours.peak:.2f}" if theirs else "")
+                cells.append(ratios_of(theirs, ours) if theirs else "")
             lines.append(f"| {result.title} | " + " | ".join(cells) + " |")
         lines.append("")
     return "\n".join(lines)
@@ -328,7 +341,9 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--ids", type=listed(["stripe", "bigint"]), default="stripe,bigint", help="how ids are written")
     parser.add_argument("--families", type=listed(list(TABLES)), default="revenue,usage", help="what is computed")
     parser.add_argument("--contestants", type=listed(names), default=",".join(names), help="who takes part")
-    parser.add_argument("--rounds", type=int, default=5, help="how often each runs after the run that is checked")
+    parser.add_argument(
+        "--rounds", type=int, default=5, help="how often each runs after the run that is checked; 0 only checks"
+    )
     parser.add_argument(
         "--largest-usage", type=float, default=1, help="largest scale of the usage family: events take disk"
     )
