@@ -219,11 +219,9 @@ impl Run<'_> {
                 read: source.attrition.read,
                 used: source.attrition.used,
             });
-            let frame = std::mem::take(&mut source.frame).lazy();
-            if source.is_condensed {
-                inputs.insert_condensed(source.name.as_str(), frame);
-            } else {
-                inputs.insert(source.name.as_str(), frame);
+            match source.tally.take() {
+                Some(tally) => inputs.insert_condensed(source.name.as_str(), tally),
+                None => inputs.insert(source.name.as_str(), std::mem::take(&mut source.frame).lazy()),
             }
             let quarantine = match source.quarantined.take() {
                 None => None,
@@ -281,6 +279,7 @@ impl Run<'_> {
     /// A frame is let go with the last table that reads it.
     fn tables(&self, mut inputs: Inputs, staging: &Staging<'_>) -> Result<Option<Vec<Done>>, EngineError> {
         let mut shelf = Shelf::default();
+        inputs.tallies().for_each(|(name, tally)| shelf.insert_tally(name, tally));
         let mut done: Vec<Done> = Vec::new();
         for (at, table) in self.plan.tables.iter().enumerate() {
             if self.watch.cancelled() {
@@ -448,7 +447,7 @@ pub(super) fn stepped(
             continue;
         }
         let pass = shelf.zip(table.metric.pass(name));
-        let passed = passed(|| pass.map_or(Ok(None), |(shelf, pass)| shelf.run(&pass)))?;
+        let passed = passed(|| pass.map_or(Ok(None), |(shelf, pass)| shelf.run(&pass, &frames)))?;
         let frame = if let Some(frame) = passed {
             frame
         } else {

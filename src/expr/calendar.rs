@@ -1,6 +1,6 @@
 //! Periods: days, weeks, months, quarters and years as integer indexes, so that "the next period" is `+ 1`.
 
-use jiff::civil;
+use jiff::{Timestamp, civil, tz};
 use polars::prelude::*;
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -158,13 +158,64 @@ impl Periods {
 /// The civil date of a UTC instant in the time zone of that IANA name.
 ///
 /// # Errors
-/// When Polars does not know the zone, which is reported with the pipeline file before.
+/// When the zone is not known, which is reported with the pipeline file before.
 pub fn local_date(instant: Expr, zone: &str) -> PolarsResult<Expr> {
-    Ok(match TimeZone::opt_try_new(Some(zone))? {
-        Some(zone) if zone != TimeZone::UTC => instant.dt().convert_time_zone(zone).dt().date(),
-        _ => instant.dt().date(),
-    })
+    let known = tz::TimeZone::get(zone);
+    let known = known.map_err(|error| polars_err!(InvalidOperation: "time zone `{zone}`: {error}"))?;
+    if known.to_fixed_offset().is_ok_and(tz::Offset::is_zero) || known == tz::TimeZone::UTC {
+        return Ok(instant.dt().date());
+    }
+    let of_rows = move |column: Column| dates_in(&column, &known);
+    let date = |_: &Schema, field: &Field| Ok(Field::new(field.name().clone(), DataType::Date));
+    Ok(instant.map_with_fmt_str(of_rows, date, "local_date"))
 }
+
+/// The dates of instants in a zone.
+///
+/// A zone has few offsets in the time that a column spans, so these are looked up once, not once per row.
+fn dates_in(instants: &Column, zone: &tz::TimeZone) -> PolarsResult<Column> {
+    let instants = instants.cast(&DataType::Datetime(TimeUnit::Microseconds, Some(TimeZone::UTC)))?;
+    let micros = instants.datetime()?.physical();
+    let offsets = Offsets::new(zone, micros.min().unwrap_or(0), micros.max().unwrap_or(0));
+    let mut at = 0;
+    let dates: Int32Chunked = arity::unary_elementwise_values(micros, |micros| offsets.date(micros, &mut at));
+    Ok(dates.with_name(instants.name().clone()).into_date().into_column())
+}
+
+/// The offsets of a zone in a stretch of time.
+struct Offsets {
+    /// First instant in microseconds, and the offset from there on; the first one holds before, too.
+    from: Vec<(i64, i64)>,
+}
+
+impl Offsets {
+    fn new(zone: &tz::TimeZone, first: i64, last: i64) -> Self {
+        let instant = |micros: i64| {
+            let nearest = if micros < 0 { Timestamp::MIN } else { Timestamp::MAX };
+            Timestamp::from_microsecond(micros).unwrap_or(nearest)
+        };
+        let micros = |offset: tz::Offset| i64::from(offset.seconds()) * 1_000_000;
+        let mut from = vec![(i64::MIN, micros(zone.to_offset(instant(first))))];
+        let changes =
+            zone.following(instant(first)).map(|change| (change.timestamp().as_microsecond(), change.offset()));
+        from.extend(changes.take_while(|(at, _)| *at <= last).map(|(at, offset)| (at, micros(offset))));
+        Self { from }
+    }
+
+    /// The civil day of an instant; `at` is where the one before was found.
+    fn date(&self, micros: i64, at: &mut usize) -> i32 {
+        let holds =
+            |at: usize| self.from[at].0 <= micros && self.from.get(at + 1).is_none_or(|(next, _)| micros < *next);
+        if !holds(*at) {
+            *at = self.from.partition_point(|(from, _)| *from <= micros) - 1;
+        }
+        let day = micros.saturating_add(self.from[*at].1).div_euclid(DAY);
+        i32::try_from(day).unwrap_or(if day < 0 { i32::MIN } else { i32::MAX })
+    }
+}
+
+/// Microseconds of a day.
+const DAY: i64 = 86_400_000_000;
 
 /// Days since 1970-01-01.
 pub fn epoch_day(date: civil::Date) -> i32 {
@@ -179,6 +230,8 @@ pub fn date_lit(date: civil::Date) -> Expr {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn check(grain: Grain, calendar: Calendar, day: civil::Date, start: civil::Date) {
@@ -228,5 +281,82 @@ mod tests {
         let june = months.index_of(civil::date(2026, 6, 1));
         assert_eq!(months.last_complete(civil::date(2026, 6, 30)), june);
         assert_eq!(months.last_complete(civil::date(2026, 6, 29)), june - 1);
+    }
+
+    /// What the engine itself says, row by row.
+    fn one_by_one(instants: &[Option<i64>], zone: &str) -> (Vec<Option<i32>>, Vec<Option<i32>>) {
+        let utc = DataType::Datetime(TimeUnit::Microseconds, Some(TimeZone::UTC));
+        let slow = TimeZone::opt_try_new(Some(zone)).unwrap().unwrap();
+        let out = df!("at" => instants)
+            .unwrap()
+            .lazy()
+            .select([col("at").cast(utc)])
+            .select([
+                local_date(col("at"), zone).unwrap().cast(DataType::Int32).alias("fast"),
+                col("at").dt().convert_time_zone(slow).dt().date().cast(DataType::Int32).alias("slow"),
+            ])
+            .collect()
+            .unwrap();
+        let days = |name: &str| out.column(name).unwrap().i32().unwrap().iter().collect();
+        (days("fast"), days("slow"))
+    }
+
+    const ZONES: [&str; 10] = [
+        "UTC",
+        "America/New_York",
+        "Europe/Berlin",
+        "Asia/Kolkata",
+        "Asia/Tokyo",
+        "Australia/Lord_Howe",
+        "Pacific/Apia",
+        "America/Sao_Paulo",
+        "Africa/Monrovia",
+        "Etc/GMT+12",
+    ];
+
+    proptest! {
+        /// Both know the time zones from tables of their own, which must say the same.
+        #[test]
+        fn dates_are_those_of_the_zone(
+            zone in prop::sample::select(&ZONES[..]),
+            instants in prop::collection::vec(prop::option::weighted(0.9, 0..2_200_000_000i64), 0..50),
+        ) {
+            let micros: Vec<Option<i64>> = instants.iter().map(|at| at.map(|at| at * 1_000_000 + at % 1_000_000)).collect();
+            let (fast, slow) = one_by_one(&micros, zone);
+            prop_assert_eq!(fast, slow);
+        }
+    }
+
+    #[test]
+    fn the_date_changes_at_midnight_of_the_zone() {
+        let at = |text: &str| Some(text.parse::<Timestamp>().unwrap().as_microsecond());
+        // Clocks went forward on 2026-03-08 and back on 2025-11-02 in New York; Samoa left 2011-12-30 out.
+        let new_york = [
+            at("2026-03-08T04:59:59.999999Z"),
+            at("2026-03-08T05:00:00Z"),
+            at("2026-03-09T03:59:59.999999Z"),
+            at("2026-03-09T04:00:00Z"),
+            None,
+            at("2025-11-02T04:00:00Z"),
+            at("2025-11-03T04:59:59.999999Z"),
+            at("2025-11-03T05:00:00Z"),
+            at("1969-12-31T23:59:59.999999Z"),
+        ];
+        let day = |year, month, day| Some(epoch_day(civil::date(year, month, day)));
+        let expected = vec![
+            day(2026, 3, 7),
+            day(2026, 3, 8),
+            day(2026, 3, 8),
+            day(2026, 3, 9),
+            None,
+            day(2025, 11, 2),
+            day(2025, 11, 2),
+            day(2025, 11, 3),
+            day(1969, 12, 31),
+        ];
+        assert_eq!(one_by_one(&new_york, "America/New_York"), (expected.clone(), expected));
+        let samoa = [at("2011-12-30T09:59:59Z"), at("2011-12-30T10:00:00Z")];
+        let expected = vec![day(2011, 12, 29), day(2011, 12, 31)];
+        assert_eq!(one_by_one(&samoa, "Pacific/Apia"), (expected.clone(), expected));
     }
 }

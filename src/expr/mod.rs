@@ -12,4 +12,5 @@ pub mod lmdi;
 pub mod money;
 pub mod ratio;
 pub mod steps;
+pub mod uses;
 pub mod visits;

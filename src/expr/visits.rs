@@ -44,7 +44,52 @@ pub fn gaps(visits: LazyFrame, periods: Periods) -> LazyFrame {
     ])
 }
 
-/// Whether a row of [`gaps`] is the first of its unit in at least so many periods.
+/// How often a unit was there `on` a day and `before` last, which is NULL when it came for the first time.
+///
+/// Columns: the groups, `before`, `on`, and `visits`, how many units did so. `visits` are those of [`visits`].
+pub fn returns(visits: LazyFrame, group: &[String]) -> LazyFrame {
+    let same = col("series").eq(col("series").shift(lit(1)));
+    let mut keys = cols_of(group);
+    keys.extend([col("before"), col("on")]);
+    visits
+        .with_column(when(same).then(col("on").shift(lit(1))).otherwise(lit(NULL)).alias("before"))
+        .group_by(keys)
+        .agg([len().cast(DataType::Int64).alias("visits")])
+}
+
+/// Adds the `period` of each row of [`returns`], and how many periods the day before it is away: `since`, NULL
+/// without one, 0 within one period.
+pub fn spaced(returns: LazyFrame, periods: Periods) -> LazyFrame {
+    let since = (periods.index(col("on")) - periods.index(col("before"))).cast(DataType::Int32);
+    returns.with_columns([periods.index(col("on")).alias("period"), since.alias("since")])
+}
+
+/// The periods in which each unit was there: `series`, `origin`, the first one, `k` periods after it, and `id`
+/// where it was kept.
+pub fn activity(visits: LazyFrame, periods: Periods, keep_id: bool) -> LazyFrame {
+    let first = when(col("since").is_null()).then(col("period")).otherwise(lit(NULL));
+    let mut columns = vec![col("series"), col("origin"), (col("period") - col("origin")).alias("k")];
+    if keep_id {
+        columns.push(col("id"));
+    }
+    gaps(visits, periods)
+        .filter(enters(1))
+        .with_column(first.fill_null_with_strategy(FillNullStrategy::Forward(None)).alias("origin"))
+        .select(columns)
+}
+
+/// How many units of each cohort were there at each offset: `origin`, `k`, `active`, and how many of these for the
+/// `last` time.
+pub fn cohorts(visits: LazyFrame, periods: Periods) -> LazyFrame {
+    // In rows sorted by unit and period, the last of a unit is followed by another one.
+    let last = col("series").neq_missing(col("series").shift(lit(-1)));
+    activity(visits, periods, false)
+        .with_column(last.alias("is_last"))
+        .group_by(cols_of(&["origin", "k"]))
+        .agg([len().cast(DataType::Int64).alias("active"), col("is_last").sum().cast(DataType::Int64).alias("last")])
+}
+
+/// Whether a row of [`gaps`] or [`spaced`] is the first of its unit in at least so many periods.
 pub fn enters(after: i32) -> Expr {
     col("since").is_null().or(col("since").gt_eq(lit(after)))
 }
@@ -88,5 +133,24 @@ mod tests {
         assert_eq!(ints("until"), [Some(2), Some(1), None, None]);
         assert_eq!(ints("enters"), [Some(1), Some(1), Some(1), Some(1)]);
         assert_eq!(ints("leaves"), [Some(1), Some(0), Some(1), Some(1)]);
+    }
+
+    #[test]
+    fn days_follow_days() {
+        let rows = df!(
+            "user" => ["b", "a", "a", "c", "b"],
+            "on" => [3i32, 5, 3, 3, 5],
+        )
+        .unwrap()
+        .lazy()
+        .with_column(col("on").cast(DataType::Date));
+        let out = returns(visits(rows, "user", &[], false), &[])
+            .with_columns([col("on").cast(DataType::Int32), col("before").cast(DataType::Int32)])
+            .sort(["on"], SortMultipleOptions::default())
+            .collect()
+            .unwrap();
+        // Three come on day 3 for the first time; a and b return on day 5.
+        let expected = df!("before" => [None, Some(3i32)], "on" => [3i32, 5], "visits" => [3i64, 2]).unwrap();
+        assert!(out.equals_missing(&expected), "{out}");
     }
 }

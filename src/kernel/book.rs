@@ -324,9 +324,9 @@ impl Book {
 }
 
 /// About two thousand years.
-const MOST_DAYS: usize = 730_000;
+pub(super) const MOST_DAYS: usize = 730_000;
 
-fn civil(day: i32) -> jiff::civil::Date {
+pub(super) fn civil(day: i32) -> jiff::civil::Date {
     jiff::civil::Date::constant(1970, 1, 1).saturating_add(jiff::Span::new().days(day))
 }
 

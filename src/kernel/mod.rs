@@ -1,10 +1,10 @@
-//! Passes over a ledger: the fast way to the steps of a metric.
+//! Passes: the fast way to the steps of a metric.
 //!
 //! A metric says what it wants as a lazy query, which is its definition. Some steps of it
 //! ([`Metric::steps`](crate::metrics::Metric::steps)) can also be had from one pass over the rows of a
-//! ledger, because these are sorted by customer and day: no grouping by ids, no sort, no join. A metric
-//! names such a pass as data ([`Pass`]); an engine may run it in place of the query of the step, and
-//! gets the same rows, in any order. Tests hold both against each other.
+//! ledger, because these are sorted by customer and day, or over the days of a [`Tally`] of events: no
+//! grouping by ids, no sort, no join. A metric names such a pass as data ([`Pass`]); an engine may run it in
+//! place of the query of the step, and gets the same rows, in any order. Tests hold both against each other.
 //!
 //! Passes walk the customers in parallel and sum whole numbers, so their result does not depend on threads.
 
@@ -16,10 +16,13 @@ mod movements;
 mod series;
 mod steps;
 mod sums;
+mod tally;
+mod visits;
 mod windows;
 
 pub use ledger::Intervals;
 pub use series::Numbering;
+pub use tally::{Tally, Tallying};
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -29,8 +32,10 @@ use polars::prelude::*;
 
 use book::Book;
 
+use crate::expr::calendar::Periods;
 use crate::expr::cohort::Cohorts;
 use crate::expr::steps::StepsOf;
+use crate::expr::uses::{Unit, Uses};
 use crate::schema::TableSchema;
 
 /// A step as a pass.
@@ -46,31 +51,54 @@ pub enum Pass<'a> {
     CohortChanges(&'a str, Cohorts),
     /// [`Cohorts::bases`]: customers and revenue by currency, cohort and period of entry.
     CohortBases(&'a str, Cohorts),
+    /// [`Uses::fates`]: events by what became of them.
+    Fates(Uses<'a>),
+    /// [`Uses::everybody`]: how many were ever active.
+    Everybody(Uses<'a>),
+    /// [`returns`](crate::expr::visits::returns): how often a day of a unit follows another, by dimensions.
+    Returns(Uses<'a>, Unit),
+    /// [`cohorts`](crate::expr::visits::cohorts): active units by the period of their first day and the offset to it.
+    UsageCohorts(Uses<'a>, Unit, Periods),
+    /// Active customers that pay at the end of a period: by `grain`, dimensions and `period` in `active_paying`.
+    ActivePaying(Uses<'a>, Vec<Periods>, Paying),
+}
+
+/// The steps that say who pays.
+#[derive(Clone, Copy, Debug)]
+pub struct Paying {
+    /// Rows of [`paid_spans`](crate::expr::steps::paid_spans).
+    pub spans: &'static str,
+    /// To which customer of the ledger an id belongs, where some were merged: `source_id`, `owner`.
+    pub owners: Option<&'static str>,
 }
 
 impl Pass<'_> {
-    /// Name of the ledger that is walked.
-    fn ledger(&self) -> &str {
+    /// The frame of the step; `None` where what is walked is not there, or cannot be walked.
+    fn run(&self, shelf: &Shelf, steps: &BTreeMap<&'static str, DataFrame>) -> PolarsResult<Option<DataFrame>> {
+        let book = |ledger: &str| shelf.books.get(ledger);
         match self {
-            Self::Movements(ledger, _)
-            | Self::Reasons(ledger, _)
-            | Self::Windows(ledger, ..)
-            | Self::CohortChanges(ledger, _)
-            | Self::CohortBases(ledger, _) => ledger,
-        }
-    }
-
-    /// The frame of the step; `None` where the book cannot be walked.
-    ///
-    /// # Errors
-    /// When the book lacks a column, which is a bug.
-    fn run(&self, book: &Book) -> PolarsResult<Option<DataFrame>> {
-        match self {
-            Self::Movements(_, of) => movements::movements(book, of),
-            Self::Reasons(_, of) => movements::reasons(book, of),
-            Self::Windows(_, of, windows) => windows::windows(book, of, windows),
-            Self::CohortChanges(_, cohorts) => cohorts::changes(book, cohorts),
-            Self::CohortBases(_, cohorts) => cohorts::bases(book, cohorts),
+            Self::Movements(ledger, of) => book(ledger).map_or(Ok(None), |book| movements::movements(book, of)),
+            Self::Reasons(ledger, of) => book(ledger).map_or(Ok(None), |book| movements::reasons(book, of)),
+            Self::Windows(ledger, of, windows) => {
+                book(ledger).map_or(Ok(None), |book| windows::windows(book, of, windows))
+            }
+            Self::CohortChanges(ledger, of) => book(ledger).map_or(Ok(None), |book| cohorts::changes(book, of)),
+            Self::CohortBases(ledger, of) => book(ledger).map_or(Ok(None), |book| cohorts::bases(book, of)),
+            Self::Fates(uses) => shelf.view(uses).map(|view| view.fates()).transpose(),
+            Self::Everybody(uses) => shelf.view(uses).map(|view| view.everybody()).transpose(),
+            Self::Returns(uses, unit) => shelf.view(uses).map_or(Ok(None), |view| view.returns(*unit)),
+            Self::UsageCohorts(uses, unit, periods) => {
+                shelf.view(uses).map_or(Ok(None), |view| view.cohorts(*unit, *periods))
+            }
+            Self::ActivePaying(uses, grains, paying) => {
+                let owners = paying.owners.map(|name| steps.get(name));
+                let (Some(view), Some(spans)) = (shelf.view(uses), steps.get(paying.spans)) else { return Ok(None) };
+                if owners.is_some_and(|owners| owners.is_none()) {
+                    return Ok(None);
+                }
+                let paid = view.paid(spans, owners.flatten())?;
+                paid.map_or(Ok(None), |paid| view.active_paying(grains, &paid))
+            }
         }
     }
 }
@@ -141,10 +169,11 @@ impl Rows {
     }
 }
 
-/// The books of computed ledgers.
+/// What passes walk: the books of computed ledgers, and the tallies of condensed sources.
 #[derive(Default)]
 pub struct Shelf {
     books: BTreeMap<String, Arc<Book>>,
+    tallies: BTreeMap<String, Arc<Tally>>,
 }
 
 impl Shelf {
@@ -161,16 +190,27 @@ impl Shelf {
         Ok(())
     }
 
-    /// Lets go of the ledgers whose name is not wanted.
-    pub fn retain(&mut self, wanted: impl Fn(&str) -> bool) {
-        self.books.retain(|name, _| wanted(name));
+    /// Puts a condensed source on the shelf.
+    pub fn insert_tally(&mut self, name: &str, tally: Arc<Tally>) {
+        self.tallies.insert(name.to_owned(), tally);
     }
 
-    /// Runs a pass; `None` when its ledger is not there, or cannot be walked.
+    /// Lets go of the ledgers and sources whose name is not wanted.
+    pub fn retain(&mut self, wanted: impl Fn(&str) -> bool) {
+        self.books.retain(|name, _| wanted(name));
+        self.tallies.retain(|name, _| wanted(name));
+    }
+
+    /// Runs a pass; `steps` are the steps of its table that were computed before. `None` when what it walks is not
+    /// there, or cannot be walked.
     ///
     /// # Errors
-    /// When the ledger lacks a column, which is a bug.
-    pub fn run(&self, pass: &Pass<'_>) -> PolarsResult<Option<DataFrame>> {
-        self.books.get(pass.ledger()).map_or(Ok(None), |book| pass.run(book))
+    /// When a ledger or a step lacks a column, which is a bug.
+    pub fn run(&self, pass: &Pass<'_>, steps: &BTreeMap<&'static str, DataFrame>) -> PolarsResult<Option<DataFrame>> {
+        pass.run(self, steps)
+    }
+
+    fn view<'a>(&'a self, uses: &'a Uses<'a>) -> Option<visits::View<'a>> {
+        visits::View::new(uses, self.tallies.get(uses.source)?)
     }
 }

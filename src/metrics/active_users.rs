@@ -11,14 +11,16 @@ use crate::expr::calendar::{Calendar, Grain, Periods, epoch_day};
 use crate::expr::condense::Condense;
 use crate::expr::dims::{cols_of, int, sort_on};
 use crate::expr::ratio::{ratio, reason};
-use crate::expr::visits::{enters, gaps, leaves, number_of, visits};
+use crate::expr::uses::{Uses, group};
+use crate::expr::visits::{enters, gaps, leaves, number_of, returns, spaced, visits};
+use crate::kernel::Pass;
 use crate::metrics::behind::{Behind, Row};
 use crate::metrics::formula::{Formula, of, sum};
-use crate::metrics::usage::{Unit, Usage, UsageKeys, group};
+use crate::metrics::usage::{EVERYBODY, FATES, Unit, Usage, UsageKeys};
 use crate::metrics::{Headline, Identity, Inputs, Metric, ShownAs};
 use crate::plan::resolver::Resolver;
 use crate::schema::{ColumnType, TableSchema};
-use eligible::{Eligible, OWNERS, PAID};
+use eligible::Eligible;
 
 /// `type: active_users`
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -107,7 +109,10 @@ const COLUMNS: [&str; 18] = [
 ];
 
 /// Counts per period and group, before they are on the grid.
-const COUNTS: [&str; 6] = ["active", "new", "returning", "resurrecting", "leaving", "active_days"];
+const COUNTS: [&str; 5] = ["active", "new", "returning", "resurrecting", "active_days"];
+
+/// The step with the trailing windows.
+const TRAILING: &str = "trailing";
 
 /// Checks the table as written.
 pub fn resolve(cx: &mut Resolver<'_>) -> Option<Box<dyn Metric>> {
@@ -172,8 +177,8 @@ fn trailing(days: i32) -> String {
     format!("trailing_{days}d")
 }
 
-/// The step with the visits of a unit, all together or by group.
-fn visits_step(unit: Unit, total: bool) -> &'static str {
+/// The step that says how often a day of a unit follows another, all together or by group.
+fn returns_step(unit: Unit, total: bool) -> &'static str {
     match (unit, total) {
         (Unit::User, true) => "users",
         (Unit::User, false) => "users by group",
@@ -189,26 +194,38 @@ impl ActiveUsers {
         if self.usage.by().is_empty() { of(true).collect() } else { of(true).chain(of(false)).collect() }
     }
 
+    /// The level of the step of that name.
+    fn level_of(&self, step: &str) -> Option<(Unit, bool)> {
+        self.levels().into_iter().find(|(unit, total)| returns_step(*unit, *total) == step)
+    }
+
+    /// The periods of each grain.
+    fn periods(&self) -> Vec<Periods> {
+        self.grains.iter().map(|grain| Periods::new(*grain, self.calendar)).collect()
+    }
+
     /// The groups of a level: none in the total.
     fn groups(&self, total: bool) -> Vec<String> {
         if total { Vec::new() } else { self.usage.groups() }
     }
 
-    /// Distinct days, users, customers and groups.
-    fn uses(&self, inputs: &Inputs) -> PolarsResult<LazyFrame> {
-        inputs.step("usage", || self.usage.rows(inputs))
-    }
-
-    fn visits(&self, inputs: &Inputs, unit: Unit, total: bool) -> PolarsResult<LazyFrame> {
-        inputs.step(visits_step(unit, total), || {
-            // Who is compared with the ledger must be known by name.
-            let keep_id = self.eligible.is_some() && unit == Unit::Customer;
-            self.visits_of(inputs, unit, total, keep_id)
+    /// How often a day of a unit follows another.
+    fn returns(&self, inputs: &Inputs, unit: Unit, total: bool) -> PolarsResult<LazyFrame> {
+        inputs.step(returns_step(unit, total), || {
+            Ok(returns(self.visits(inputs, unit, total, false)?, &self.groups(total)))
         })
     }
 
-    fn visits_of(&self, inputs: &Inputs, unit: Unit, total: bool, keep_id: bool) -> PolarsResult<LazyFrame> {
-        Ok(visits(Usage::usable(self.uses(inputs)?), unit.name(), &self.groups(total), keep_id))
+    fn visits(&self, inputs: &Inputs, unit: Unit, total: bool, keep_id: bool) -> PolarsResult<LazyFrame> {
+        Ok(visits(Uses::usable(self.usage.rows(inputs)?), unit.name(), &self.groups(total), keep_id))
+    }
+
+    fn fates(&self, inputs: &Inputs) -> PolarsResult<LazyFrame> {
+        inputs.step(FATES, || Ok(Uses::fates(self.usage.rows(inputs)?)))
+    }
+
+    fn everybody(&self, inputs: &Inputs) -> PolarsResult<LazyFrame> {
+        inputs.step(EVERYBODY, || self.usage.uses(false).everybody(&self.usage.rows(inputs)?))
     }
 
     /// Sums of a level under the columns that all levels have; the unit takes the place of a currency.
@@ -232,16 +249,22 @@ impl ActiveUsers {
     }
 
     /// Sums per period of every level, on the grid.
-    fn summed(&self, inputs: &Inputs, periods: Periods, sums: &[(String, Expr)]) -> PolarsResult<LazyFrame> {
-        let names: Vec<String> = sums.iter().map(|(name, _)| name.clone()).collect();
+    ///
+    /// `rows` makes of the days of a level rows with a `period` and the values of `names`.
+    fn summed(
+        &self,
+        inputs: &Inputs,
+        periods: Periods,
+        names: &[String],
+        rows: impl Fn(LazyFrame) -> PolarsResult<LazyFrame>,
+    ) -> PolarsResult<LazyFrame> {
         let mut levels = Vec::new();
         for (unit, total) in self.levels() {
             let mut keys = cols_of(&self.groups(total));
             keys.push(col("period"));
-            let rows = gaps(self.visits(inputs, unit, total)?, periods)
-                .group_by(keys)
-                .agg(sums.iter().map(|(name, value)| value.clone().alias(name.as_str())).collect::<Vec<_>>());
-            levels.push(self.labelled(rows, unit, total, &names));
+            let sums = names.iter().map(|name| col(name.as_str()).sum()).collect::<Vec<_>>();
+            let rows = rows(self.returns(inputs, unit, total)?)?.group_by(keys).agg(sums);
+            levels.push(self.labelled(rows, unit, total, names));
         }
         let names: Vec<&str> = names.iter().map(String::as_str).collect();
         // The grid looks at the sums three times.
@@ -256,13 +279,31 @@ impl ActiveUsers {
     fn trailing(&self, inputs: &Inputs) -> PolarsResult<LazyFrame> {
         let days = Periods::new(Grain::Day, self.calendar);
         let (came, went) = (|w: &i32| format!("came_{w}"), |w: &i32| format!("went_{w}"));
-        let mut sums = Vec::new();
-        for w in &self.windows {
-            sums.extend([(came(w), number_of(enters(*w))), (went(w), number_of(leaves(*w)))]);
-        }
+        let names: Vec<String> = self.windows.iter().flat_map(|w| [came(w), went(w)]).collect();
+        let visits = |condition: Expr, sign: i64| when(condition).then(col("visits") * int(sign)).otherwise(int(0));
+        let rows = |returns: LazyFrame| {
+            let returns = spaced(returns, days);
+            // Everybody goes after every day, but for those who come again soon enough.
+            let of_day = self.windows.iter().flat_map(|w| {
+                [visits(enters(*w), 1).alias(came(w)), col("visits").alias(went(w))]
+            });
+            let of_day_before = self.windows.iter().flat_map(|w| {
+                [int(0).alias(came(w)), visits(enters(*w).not(), -1).alias(went(w))]
+            });
+            concat(
+                [
+                    returns.clone().with_columns(of_day.collect::<Vec<_>>()),
+                    returns
+                        .filter(col("since").is_not_null())
+                        .with_columns(of_day_before.collect::<Vec<_>>())
+                        .with_column((col("period") - col("since")).alias("period")),
+                ],
+                UnionArgs::default(),
+            )
+        };
         let cell = self.cell();
         let run = |name: &str| Ok(col(name).cum_sum(false).over(cols_of(&cell))?.alias(name));
-        let running = sums.iter().map(|(name, _)| run(name)).collect::<PolarsResult<Vec<_>>>()?;
+        let running = names.iter().map(|name| run(name)).collect::<PolarsResult<Vec<_>>>()?;
         let within = |w: &i32| {
             let gone = col(went(w)).shift(lit(*w)).over(cols_of(&cell))?.fill_null(int(0));
             Ok((col(came(w)) - gone).alias(trailing(*w)))
@@ -271,25 +312,28 @@ impl ActiveUsers {
         let mut kept = cols_of(&cell);
         kept.push(col("period").alias("end"));
         kept.extend(self.windows.iter().map(|w| col(trailing(*w))));
-        Ok(self.summed(inputs, days, &sums)?.with_columns(running).with_columns(within).select(kept))
+        Ok(self.summed(inputs, days, &names, rows)?.with_columns(running).with_columns(within).select(kept))
     }
 
     /// Every period of a grain with its counts.
     fn of_grain(&self, inputs: &Inputs, periods: Periods) -> PolarsResult<LazyFrame> {
-        let sums = [
-            number_of(enters(1)),
-            number_of(col("since").is_null()),
-            number_of(col("since").eq(lit(1))),
-            number_of(col("since").gt(lit(1))),
-            number_of(leaves(2)),
-            len().cast(DataType::Int64),
+        let visits = |condition: Expr| when(condition).then(col("visits")).otherwise(int(0));
+        let values = [
+            visits(enters(1)),
+            visits(col("since").is_null()),
+            visits(col("since").eq(lit(1))),
+            visits(col("since").gt(lit(1))),
+            col("visits"),
         ];
-        let sums: Vec<(String, Expr)> = COUNTS.map(str::to_owned).into_iter().zip(sums).collect();
+        let values: Vec<Expr> = COUNTS.iter().zip(values).map(|(name, value)| value.alias(*name)).collect();
+        let rows = |returns: LazyFrame| Ok(spaced(returns, periods).with_columns(values.clone()));
         let cell = self.cell();
         let day = |date: Expr| date.cast(DataType::Int32);
+        let active_before = col("active").shift(lit(1)).over(cols_of(&cell))?.fill_null(int(0));
         let rows = self
-            .summed(inputs, periods, &sums)?
-            .with_column(col("leaving").shift(lit(1)).over(cols_of(&cell))?.fill_null(int(0)).alias("dormant"))
+            .summed(inputs, periods, &COUNTS.map(str::to_owned), rows)?
+            // Whoever was there in the period before and did not return.
+            .with_column((active_before - col("returning")).alias("dormant"))
             .with_columns([
                 lit(periods.grain().name()).alias("grain"),
                 periods.start(col("period")).alias("period_start"),
@@ -304,7 +348,7 @@ impl ActiveUsers {
         } else {
             let mut at = cell.clone();
             at.push("end".to_owned());
-            let windows = inputs.step("trailing", || self.trailing(inputs))?;
+            let windows = inputs.step(TRAILING, || self.trailing(inputs))?;
             rows.join(windows, cols_of(&at), cols_of(&at), left.clone())
         };
         match &self.eligible {
@@ -375,7 +419,7 @@ impl Metric for ActiveUsers {
     }
 
     fn query(&self, inputs: &Inputs) -> PolarsResult<LazyFrame> {
-        let grains = self.grains.iter().map(|grain| self.of_grain(inputs, Periods::new(*grain, self.calendar)));
+        let grains = self.periods().into_iter().map(|periods| self.of_grain(inputs, periods));
         let rows = concat(grains.collect::<PolarsResult<Vec<_>>>()?, UnionArgs::default())?;
         let mut reasons = vec![(col("active").eq(int(0)), "nobody_active")];
         let mut rates = vec![
@@ -399,25 +443,36 @@ impl Metric for ActiveUsers {
     }
 
     fn steps(&self) -> Vec<&'static str> {
-        let mut out = vec!["usage"];
-        out.extend(self.levels().into_iter().map(|(unit, total)| visits_step(unit, total)));
+        let mut out = vec![FATES, EVERYBODY];
+        out.extend(self.levels().into_iter().map(|(unit, total)| returns_step(unit, total)));
         if !self.windows.is_empty() {
-            out.push("trailing");
+            out.push(TRAILING);
         }
-        out.extend(self.eligible.iter().flat_map(Eligible::steps));
+        out.extend(self.eligible.iter().flat_map(|eligible| eligible.steps(self)));
         out
     }
 
     fn step(&self, name: &str, inputs: &Inputs) -> PolarsResult<LazyFrame> {
+        if let Some((unit, total)) = self.level_of(name) {
+            return self.returns(inputs, unit, total);
+        }
         match (name, &self.eligible) {
-            ("usage", _) => self.uses(inputs),
-            ("trailing", _) => self.trailing(inputs),
-            (PAID, Some(eligible)) => eligible.spans(self, inputs),
-            (OWNERS, Some(eligible)) => eligible.owners(inputs),
-            _ => match self.levels().into_iter().find(|(unit, total)| visits_step(*unit, *total) == name) {
-                Some((unit, total)) => self.visits(inputs, unit, total),
-                None => Err(polars_err!(InvalidOperation: "no step `{name}`")),
-            },
+            (FATES, _) => self.fates(inputs),
+            (EVERYBODY, _) => self.everybody(inputs),
+            (TRAILING, _) => self.trailing(inputs),
+            (_, Some(eligible)) => eligible.step(name, self, inputs),
+            _ => Err(polars_err!(InvalidOperation: "no step `{name}`")),
+        }
+    }
+
+    fn pass(&self, name: &str) -> Option<Pass<'_>> {
+        if let Some((unit, total)) = self.level_of(name) {
+            return Some(Pass::Returns(self.usage.uses(!total), unit));
+        }
+        match name {
+            FATES => Some(Pass::Fates(self.usage.uses(false))),
+            EVERYBODY => Some(Pass::Everybody(self.usage.uses(false))),
+            _ => self.eligible.as_ref().and_then(|eligible| eligible.pass(name, self)),
         }
     }
 
@@ -426,18 +481,13 @@ impl Metric for ActiveUsers {
         series.extend(cols_of(self.usage.by()));
         series.push(col("is_total"));
         let before = col("active").shift(lit(1)).over(series)?.fill_null(int(0));
-        let mut everybody = Vec::new();
-        for unit in self.usage.units() {
-            let number = col(unit.name()).n_unique().cast(DataType::Int64).alias("everybody");
-            everybody.push(Usage::usable(self.uses(inputs)?).select([lit(unit.name()).alias("unit"), number]));
-        }
         let unit = [col("unit")];
         let newcomers = output
             .clone()
             .filter(col("is_total"))
             .group_by(Self::grain_and_unit())
             .agg([col("new").sum()])
-            .join(concat(everybody, UnionArgs::default())?, unit.clone(), unit, JoinArgs::new(JoinType::Inner));
+            .join(self.everybody(inputs)?, unit.clone(), unit, JoinArgs::new(JoinType::Inner));
         let mut out = vec![
             Identity {
                 name: "lifecycle_sums",
@@ -506,7 +556,7 @@ impl Metric for ActiveUsers {
     }
 
     fn attrition(&self, inputs: &Inputs) -> PolarsResult<Option<LazyFrame>> {
-        Ok(Some(Usage::attrition(self.uses(inputs)?)))
+        self.fates(inputs).map(Some)
     }
 
     fn headlines(&self) -> Vec<Headline> {
@@ -576,7 +626,7 @@ impl Metric for ActiveUsers {
         let of_period = |rows: LazyFrame, period: i32| {
             rows.filter(col("period").eq(lit(period))).with_column(col("id").alias(name))
         };
-        let rows = gaps(self.visits_of(inputs, unit, total, true)?.filter(of_row), periods);
+        let rows = gaps(self.visits(inputs, unit, total, true)?.filter(of_row), periods);
         let any = |condition: Expr, alias: &str| number_of(condition).alias(alias);
         let active = of_period(rows.clone(), period).group_by([col(name)]).agg([
             any(enters(1), "active"),

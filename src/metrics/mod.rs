@@ -5,12 +5,13 @@
 //! shipped to another engine.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use polars::prelude::*;
 use serde::Serialize;
 
 use crate::expr::condense::{Condense, condensed};
-use crate::kernel::{Intervals, Numbering, Pass};
+use crate::kernel::{Intervals, Numbering, Pass, Tally};
 use crate::plan::resolver::Resolver;
 use crate::schema::TableSchema;
 
@@ -102,7 +103,7 @@ pub trait Metric: Send + Sync {
         Err(polars_err!(InvalidOperation: "no step `{name}`"))
     }
 
-    /// The step of that name as a pass over a ledger, which gives the same rows in any order, where there is one.
+    /// The step of that name as a pass, which gives the same rows in any order, where there is one.
     fn pass(&self, _name: &str) -> Option<Pass<'_>> {
         None
     }
@@ -249,7 +250,7 @@ pub struct LedgerShape {
 #[derive(Clone, Default)]
 pub struct Inputs {
     frames: BTreeMap<String, LazyFrame>,
-    condensed: BTreeMap<String, LazyFrame>,
+    condensed: BTreeMap<String, Arc<Tally>>,
     steps: BTreeMap<&'static str, LazyFrame>,
 }
 
@@ -266,8 +267,13 @@ impl Inputs {
     }
 
     /// Makes a source available of which only combinations of values were kept.
-    pub fn insert_condensed(&mut self, name: impl Into<String>, frame: LazyFrame) {
-        self.condensed.insert(name.into(), frame);
+    pub fn insert_condensed(&mut self, name: impl Into<String>, tally: Arc<Tally>) {
+        self.condensed.insert(name.into(), tally);
+    }
+
+    /// The sources of which only combinations were kept.
+    pub fn tallies(&self) -> impl Iterator<Item = (&str, Arc<Tally>)> {
+        self.condensed.iter().map(|(name, tally)| (name.as_str(), tally.clone()))
     }
 
     /// Makes an intermediate frame of the metric at hand available, computed.
@@ -294,7 +300,7 @@ impl Inputs {
     /// When the plan did not provide the source, which is a bug.
     pub fn condensed(&self, of: &Condense) -> PolarsResult<LazyFrame> {
         match self.condensed.get(&of.source) {
-            Some(frame) => Ok(frame.clone()),
+            Some(tally) => tally.lazy(),
             None => Ok(condensed(self.get(&of.source)?, &of.keys, &[])),
         }
     }

@@ -3,34 +3,13 @@
 use jiff::civil;
 use polars::prelude::*;
 
-use crate::expr::calendar::{date_lit, local_date};
-use crate::expr::condense::{Condense, ROWS};
-use crate::expr::dims::{NOT_SET, cols_of};
-use crate::expr::ratio::reason;
+use crate::expr::calendar::{epoch_day, local_date};
+use crate::expr::condense::Condense;
+pub use crate::expr::uses::Unit;
+use crate::expr::uses::Uses;
 use crate::metrics::Inputs;
 use crate::plan::resolver::Resolver;
 use crate::schema::ColumnType;
-
-/// Who is counted.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize, schemars::JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Unit {
-    /// Persons.
-    #[default]
-    User,
-    /// The customers they belong to.
-    Customer,
-}
-
-impl Unit {
-    /// The name used in the pipeline file and in tables.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::User => "user",
-            Self::Customer => "customer",
-        }
-    }
-}
 
 /// The keys of a table that say what its events are.
 pub struct UsageKeys<'a> {
@@ -63,11 +42,6 @@ pub struct Usage {
     event: Option<(String, Vec<String>)>,
     by: Vec<String>,
     as_of: civil::Date,
-}
-
-/// Name of a dimension inside of a query, where it cannot meet another column.
-pub fn group(at: usize) -> String {
-    format!("dimension_{at}")
 }
 
 impl Usage {
@@ -131,22 +105,15 @@ impl Usage {
         &self.by
     }
 
-    /// The dimensions, as frames of [`Self::usable`] call them.
+    /// The dimensions, as frames of [`Self::rows`] call them.
     pub fn groups(&self) -> Vec<String> {
-        (0..self.by.len()).map(group).collect()
+        self.uses(true).groups()
     }
 
     /// Who can be counted.
     pub fn units(&self) -> Vec<Unit> {
         let named = [(Unit::User, &self.user), (Unit::Customer, &self.customer)];
         named.into_iter().filter(|(_, column)| column.is_some()).map(|(unit, _)| unit).collect()
-    }
-
-    fn column(&self, unit: Unit) -> Option<&String> {
-        match unit {
-            Unit::User => self.user.as_ref(),
-            Unit::Customer => self.customer.as_ref(),
-        }
     }
 
     /// Name of the value that says which day an event counts on.
@@ -171,50 +138,33 @@ impl Usage {
         Ok(Condense { source: self.from.clone(), keys })
     }
 
-    /// Every combination of day, user, customer and group with its [`ROWS`], and `why` it is left out, if it is.
-    ///
-    /// Columns: `on`, `user` and `customer` where the table names them, the groups. A combination may come more than once.
+    /// The uses of the source, by dimensions or without.
+    pub fn uses(&self, by_group: bool) -> Uses<'_> {
+        Uses {
+            source: &self.from,
+            day: self.day(),
+            counts: self.event.as_ref().map(|(column, events)| counts_as(column, events)),
+            user: self.user.as_deref(),
+            customer: self.customer.as_deref(),
+            by: if by_group { &self.by } else { &[] },
+            last: epoch_day(self.as_of),
+        }
+    }
+
+    /// As [`Uses::rows`] with all dimensions.
     ///
     /// # Errors
     /// When Polars refuses to build the plan.
     pub fn rows(&self, inputs: &Inputs) -> PolarsResult<LazyFrame> {
-        let counts = self.event.as_ref().map_or_else(|| lit(true), |(column, events)| col(counts_as(column, events)));
-        let mut reasons = vec![
-            (col("on").is_null(), "no_date"),
-            (col("on").gt(date_lit(self.as_of)), "after_as_of"),
-            (col("counts").not(), "other_event"),
-        ];
-        let mut columns = vec![col(self.day()).alias("on"), counts.alias("counts"), col(ROWS)];
-        let mut result = cols_of(&["on", ROWS, "why"]);
-        for (unit, missing) in [(Unit::User, "no_user"), (Unit::Customer, "no_customer")] {
-            if let Some(column) = self.column(unit) {
-                columns.push(col(column.as_str()).alias(unit.name()));
-                reasons.push((col(unit.name()).is_null(), missing));
-                result.push(col(unit.name()));
-            }
-        }
-        let dimensions = self.by.iter().enumerate();
-        columns.extend(dimensions.map(|(i, name)| col(name.as_str()).fill_null(lit(NOT_SET)).alias(group(i))));
-        result.extend(cols_of(&self.groups()));
-        Ok(inputs
-            .condensed(&self.condense()?)?
-            .select(columns)
-            .with_column(reason(reasons).alias("why"))
-            .select(result))
-    }
-
-    /// The part of [`Self::rows`] that counts.
-    pub fn usable(rows: LazyFrame) -> LazyFrame {
-        rows.filter(col("why").is_null())
-    }
-
-    /// Rows of the source by what became of them.
-    pub fn attrition(rows: LazyFrame) -> LazyFrame {
-        rows.group_by([col("why").fill_null(lit("used")).alias("reason")])
-            .agg([col(ROWS).sum().alias("rows")])
-            .sort(["reason"], SortMultipleOptions::default())
+        Ok(self.uses(true).rows(inputs.condensed(&self.condense()?)?))
     }
 }
+
+/// The step with the rows of the source by what became of them.
+pub const FATES: &str = "fates";
+
+/// The step with the number of all who were ever active.
+pub const EVERYBODY: &str = "everybody";
 
 /// Name of the value that says whether an event is of a kind that counts.
 fn counts_as(column: &str, events: &[String]) -> String {

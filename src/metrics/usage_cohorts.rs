@@ -8,13 +8,18 @@ use crate::expr::calendar::{Grain, Periods};
 use crate::expr::condense::Condense;
 use crate::expr::dims::{cols_of, int, sort_on};
 use crate::expr::ratio::{ratio, wilson};
-use crate::expr::visits::{enters, gaps, visits};
+use crate::expr::uses::Uses;
+use crate::expr::visits::{activity, cohorts, visits};
+use crate::kernel::Pass;
 use crate::metrics::behind::{Behind, Row};
 use crate::metrics::formula::{Formula, Term, of};
-use crate::metrics::usage::{Unit, Usage, UsageKeys};
+use crate::metrics::usage::{EVERYBODY, FATES, Unit, Usage, UsageKeys};
 use crate::metrics::{Identity, Inputs, Metric};
 use crate::plan::resolver::Resolver;
 use crate::schema::{ColumnType, TableSchema};
+
+/// The step with the active units of each cohort and offset.
+const CHANGES: &str = "changes";
 
 /// `type: usage_cohorts`
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -130,42 +135,27 @@ pub fn resolve(cx: &mut Resolver<'_>) -> Option<Box<dyn Metric>> {
 }
 
 impl UsageCohorts {
-    /// Distinct days and units.
-    fn uses(&self, inputs: &Inputs) -> PolarsResult<LazyFrame> {
-        inputs.step("usage", || self.usage.rows(inputs))
-    }
-
-    /// The periods in which each unit was active: `series`, `origin`, the first one, and `k` periods after it.
-    fn activity(&self, inputs: &Inputs, keep_id: bool) -> PolarsResult<LazyFrame> {
-        let visits = visits(Usage::usable(self.uses(inputs)?), self.unit.name(), &[], keep_id);
-        let first = when(col("since").is_null()).then(col("period")).otherwise(lit(NULL));
-        let mut columns = vec![col("series"), col("origin"), (col("period") - col("origin")).alias("k")];
-        if keep_id {
-            columns.push(col("id"));
-        }
-        Ok(gaps(visits, self.periods)
-            .filter(enters(1))
-            .with_column(first.fill_null_with_strategy(FillNullStrategy::Forward(None)).alias("origin"))
-            .select(columns))
-    }
-
-    fn active(&self, inputs: &Inputs) -> PolarsResult<LazyFrame> {
-        inputs.step("activity", || self.activity(inputs, false))
+    /// Visits of the units that are followed.
+    fn visits(&self, inputs: &Inputs, keep_id: bool) -> PolarsResult<LazyFrame> {
+        Ok(visits(Uses::usable(self.usage.rows(inputs)?), self.unit.name(), &[], keep_id))
     }
 
     /// How many of each cohort were active at each offset, and how many were for the last time.
     fn changes(&self, inputs: &Inputs) -> PolarsResult<LazyFrame> {
-        // In rows sorted by unit and period, the last of a unit is followed by another one.
-        let last = col("series").neq_missing(col("series").shift(lit(-1)));
-        Ok(self.active(inputs)?.with_column(last.alias("is_last")).group_by(cols_of(&["origin", "k"])).agg([
-            len().cast(DataType::Int64).alias("active"),
-            col("is_last").sum().cast(DataType::Int64).alias("last"),
-        ]))
+        inputs.step(CHANGES, || Ok(cohorts(self.visits(inputs, false)?, self.periods)))
+    }
+
+    fn fates(&self, inputs: &Inputs) -> PolarsResult<LazyFrame> {
+        inputs.step(FATES, || Ok(Uses::fates(self.usage.rows(inputs)?)))
+    }
+
+    fn everybody(&self, inputs: &Inputs) -> PolarsResult<LazyFrame> {
+        inputs.step(EVERYBODY, || self.usage.uses(false).everybody(&self.usage.rows(inputs)?))
     }
 
     /// Cells of every cohort: `origin`, `k`, `size`, `retained` and `is_mature`.
     fn cells(&self, inputs: &Inputs) -> PolarsResult<LazyFrame> {
-        let changes = inputs.step("changes", || self.changes(inputs))?;
+        let changes = self.changes(inputs)?;
         let sizes = changes.clone().filter(col("k").eq(lit(0))).select([col("origin"), col("active").alias("size")]);
         let keys = ["origin", "k"];
         let rows = sizes
@@ -269,21 +259,30 @@ impl Metric for UsageCohorts {
     }
 
     fn steps(&self) -> Vec<&'static str> {
-        vec!["usage", "activity", "changes"]
+        vec![FATES, EVERYBODY, CHANGES]
     }
 
     fn step(&self, name: &str, inputs: &Inputs) -> PolarsResult<LazyFrame> {
         match name {
-            "usage" => self.uses(inputs),
-            "activity" => self.active(inputs),
-            "changes" => self.changes(inputs),
+            FATES => self.fates(inputs),
+            EVERYBODY => self.everybody(inputs),
+            CHANGES => self.changes(inputs),
             _ => Err(polars_err!(InvalidOperation: "no step `{name}`")),
         }
     }
 
+    fn pass(&self, name: &str) -> Option<Pass<'_>> {
+        let uses = self.usage.uses(false);
+        match name {
+            FATES => Some(Pass::Fates(uses)),
+            EVERYBODY => Some(Pass::Everybody(uses)),
+            CHANGES => Some(Pass::UsageCohorts(uses, self.unit, self.periods)),
+            _ => None,
+        }
+    }
+
     fn identities(&self, inputs: &Inputs, output: &LazyFrame) -> PolarsResult<Vec<Identity>> {
-        let everybody = Usage::usable(self.uses(inputs)?)
-            .select([col(self.unit.name()).n_unique().cast(DataType::Int64).alias("everybody")]);
+        let everybody = self.everybody(inputs)?.filter(col("unit").eq(lit(self.unit.name())));
         let at_start = || output.clone().filter(col("period_offset").eq(int(0)));
         let sizes = at_start().filter(col("is_total").not()).select([col("cohort_size").sum().alias("sizes")]);
         let total = at_start().filter(col("is_total")).select([col("cohort_size").sum().alias("total")]);
@@ -331,7 +330,7 @@ impl Metric for UsageCohorts {
     }
 
     fn attrition(&self, inputs: &Inputs) -> PolarsResult<Option<LazyFrame>> {
-        Ok(Some(Usage::attrition(self.uses(inputs)?)))
+        self.fates(inputs).map(Some)
     }
 
     fn formulas(&self) -> Vec<Formula> {
@@ -362,8 +361,7 @@ impl Metric for UsageCohorts {
             Returning::OnOrAfter => col("k").max().gt_eq(lit(offset)),
         };
         let name = format!("{}_id", self.unit.name());
-        let rows = self
-            .activity(inputs, true)?
+        let rows = activity(self.visits(inputs, true)?, self.periods, true)
             .filter(of_row)
             .group_by([col("id").alias(name.as_str()), col("origin")])
             .agg([there.cast(DataType::Int64).alias("retained"), col("k").max().alias("last")])

@@ -1,4 +1,7 @@
-//! Sources of which nobody needs the rows: one streaming pass that keeps how many have each combination of values.
+//! Sources of which nobody needs the rows: one streaming pass that tallies the combinations of values.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use polars::prelude::*;
 
@@ -9,7 +12,7 @@ use super::outcome::{Attrition, LoadedSource, Reason};
 use super::plan::SourcePlan;
 use super::scan::{self, BITS, CODE, FINE, broken_column};
 use crate::checks::{distinct_values, unknown_values};
-use crate::expr::condense::{ROWS, condensed};
+use crate::kernel::{Tally, Tallying};
 
 /// Values of a row by name. A value under the name of a column is that column.
 pub type Keys = Vec<(String, Expr)>;
@@ -37,84 +40,124 @@ pub(super) fn load(
     measures: &Measures,
 ) -> Result<Option<LoadedSource>, SourceError> {
     within_limits(plan)?;
-    let groups = careful(|| groups(plan, columns, keys, measures)).map_err(|error| blame(plan, error))?;
+    let tallied = careful(|| tallied(plan, columns, keys, measures)).map_err(|error| blame(plan, error))?;
     unchanged(plan)?;
-    let Some(groups) = groups else { return Ok(None) };
-    settled(plan, keys, groups, others, measures).map_err(|error| engine(plan, error))
+    let Some(tallied) = tallied else { return Ok(None) };
+    settled(plan, tallied, others, measures).map_err(|error| engine(plan, error))
 }
 
-/// The combinations with their [`ROWS`] and [`CODE`]; `None` where a row that stays breaks a rule.
-fn groups(plan: &SourcePlan, columns: &[String], keys: &Keys, measures: &Measures) -> PolarsResult<Option<DataFrame>> {
+/// A source that was read.
+struct Tallied {
+    /// The rows that stay.
+    tally: Tally,
+    /// Number of the others by [`CODE`].
+    left_out: BTreeMap<u16, u64>,
+    /// The values of [`finding::newest`], of all batches.
+    newest: Vec<DataFrame>,
+}
+
+/// What the batches of a scan came to so far.
+struct Reading {
+    tallying: Option<Tallying>,
+    left_out: BTreeMap<u16, u64>,
+    newest: Vec<DataFrame>,
+    is_broken: bool,
+}
+
+/// Reads a source; `None` where a row that stays breaks a rule.
+fn tallied(plan: &SourcePlan, columns: &[String], keys: &Keys, measures: &Measures) -> PolarsResult<Option<Tallied>> {
     let columns = scan::needed(plan, columns);
-    let stays = || col(CODE).eq(lit(FINE));
-    let drops = plan.deleted.is_some() || !plan.filters.is_empty();
-    // Of the rows that a filter leaves out only the number counts.
-    let value =
-        |value: &Expr| if drops { when(stays()).then(value.clone()).otherwise(lit(NULL)) } else { value.clone() };
-    let mut values: Keys = keys.iter().map(|(name, key)| (name.clone(), value(key))).collect();
-    if drops {
-        values.push((CODE.to_owned(), col(CODE)));
-    }
-    let words = scan::watched(plan, &columns).len().div_ceil(BITS);
-    let mut further: Vec<Expr> = (0..words).map(|word| col(broken_column(word)).max()).collect();
-    further.extend(finding::newest(plan, measures).into_iter().flatten());
-    let groups = condensed(scan::coded(plan, &columns)?, &values, &further);
-    let groups = if drops { groups } else { groups.with_column(lit(FINE).cast(DataType::UInt16).alias(CODE)) };
-    let groups = groups.collect_with_engine(Engine::Streaming)?.unwrap_single();
-    let stays = groups.column(CODE)?.u16()?.equal(FINE);
-    for word in 0..words {
-        let bits = groups.column(&broken_column(word))?.u32()?.not_equal(0);
-        if (&stays & &bits).any() {
-            return Ok(None);
-        }
-    }
-    Ok(Some(groups))
+    let words: Vec<String> = (0..scan::watched(plan, &columns).len().div_ceil(BITS)).map(broken_column).collect();
+    let age = finding::newest(plan, measures);
+    let mut values: Vec<Expr> = keys.iter().map(|(name, value)| value.clone().alias(name.as_str())).collect();
+    values.push(col(CODE));
+    values.extend(words.iter().map(|word| col(word.as_str())));
+    // Under the name of a column stands that column, so it is there once.
+    let aged = plan.freshness.iter().filter(|_| age.is_some()).map(|freshness| freshness.column.as_str());
+    values.extend(aged.filter(|name| keys.iter().all(|(known, _)| known != name)).map(col));
+    let mut rows = scan::coded(plan, &columns)?.select(values);
+    let schema = rows.collect_schema()?;
+    let of_key =
+        |(name, _): &(String, Expr)| schema.get(name).map(|dtype| Field::new(name.as_str().into(), dtype.clone()));
+    let tallying = Tallying::start(&keys.iter().filter_map(of_key).collect())?;
+    let reading = Reading { tallying: Some(tallying), left_out: BTreeMap::new(), newest: Vec::new(), is_broken: false };
+    let reading = Arc::new(Mutex::new(reading));
+    let reader = reading.clone();
+    let take = PlanCallback::new(move |batch: DataFrame| {
+        reader.lock().unwrap_or_else(PoisonError::into_inner).take(batch, &words, age.as_ref())
+    });
+    rows.sink_batches(take, false, None)?.collect_with_engine(Engine::Streaming)?;
+    let mut reading = reading.lock().unwrap_or_else(PoisonError::into_inner);
+    let tally = reading.tallying.take().map(Tallying::finish).transpose()?;
+    let (left_out, newest) = (std::mem::take(&mut reading.left_out), std::mem::take(&mut reading.newest));
+    Ok(tally.filter(|_| !reading.is_broken).map(|tally| Tallied { tally, left_out, newest }))
 }
 
-/// What the groups come to, unless one of them refers to something that is not there.
+impl Reading {
+    /// Takes a batch of rows; whether that was enough.
+    fn take(&mut self, batch: DataFrame, words: &[String], age: Option<&[Expr; 2]>) -> PolarsResult<bool> {
+        let codes = batch.column(CODE)?.u16()?;
+        let stays = codes.equal(FINE);
+        let batch = if stays.all() {
+            batch
+        } else {
+            for code in codes.iter().flatten().filter(|code| *code != FINE) {
+                *self.left_out.entry(code).or_default() += 1;
+            }
+            batch.filter(&stays)?
+        };
+        for word in words {
+            if batch.column(word)?.u32()?.not_equal(0).any() {
+                self.is_broken = true;
+                return Ok(true);
+            }
+        }
+        if let Some(age) = age {
+            self.newest.push(batch.clone().lazy().select(age).collect()?);
+        }
+        let Some(tallying) = &self.tallying else { return Ok(true) };
+        tallying.add(&batch)?;
+        Ok(tallying.has_failed())
+    }
+}
+
+/// What a source comes to, unless a row of it refers to something that is not there.
 fn settled(
     plan: &SourcePlan,
-    keys: &Keys,
-    groups: DataFrame,
+    tallied: Tallied,
     others: &[Judged<'_, '_>],
     measures: &Measures,
 ) -> PolarsResult<Option<LoadedSource>> {
-    let stays = || col(CODE).eq(lit(FINE));
-    let mut names: Vec<Expr> = keys.iter().map(|(name, _)| col(name.as_str())).collect();
-    names.push(col(ROWS));
-    let frame = groups.clone().lazy().filter(stays()).select(names).collect()?;
+    let Tallied { tally, left_out, newest } = tallied;
     for reference in &plan.references {
         let Some((.., target)) = others.iter().find(|(other, ..)| other.name == reference.target) else { continue };
+        let values = tally.distinct(&reference.column)?;
+        let values = DataFrame::new(values.len(), vec![values])?.lazy();
         let known = distinct_values(target.used()?.lazy(), &reference.target_column);
-        let unknown = unknown_values(frame.clone().lazy(), &reference.column, known, &reference.target_column);
+        let unknown = unknown_values(values, &reference.column, known, &reference.target_column);
         if unknown.limit(1).collect()?.height() > 0 {
             return Ok(None);
         }
     }
     let mut findings = finding::row_count(plan, measures);
     if finding::newest(plan, measures).is_some() {
-        let newest = groups.clone().lazy().filter(stays()).select(NEWEST.map(|name| col(name).max()));
-        findings.extend(finding::freshness(plan, &newest.collect()?, measures)?);
+        let none = NEWEST.map(|name| Field::new(name.into(), DataType::Int64));
+        let none = DataFrame::empty_with_schema(&none.into_iter().collect());
+        let all =
+            concat(newest.into_iter().chain([none]).map(DataFrame::lazy).collect::<Vec<_>>(), UnionArgs::default())?;
+        let newest = all.select(NEWEST.map(|name| col(name).max())).collect()?;
+        findings.extend(finding::freshness(plan, &newest, measures)?);
     }
-    let left_out = groups
-        .lazy()
-        .filter(stays().not())
-        .group_by([col(CODE)])
-        .agg([col(ROWS).sum()])
-        .sort([CODE], SortMultipleOptions::default())
-        .collect()?;
-    let counts =
-        left_out.column(CODE)?.u16()?.into_no_null_iter().zip(left_out.column(ROWS)?.i64()?.into_no_null_iter());
-    let reasons: Vec<(Reason, u64)> = counts.map(|(code, rows)| (reason_of(plan, code), rows.unsigned_abs())).collect();
-    let used = frame.column(ROWS)?.i64()?.sum().unwrap_or(0).unsigned_abs();
-    let attrition = Attrition { read: plan.rows(), used, reasons };
+    let reasons: Vec<(Reason, u64)> = left_out.into_iter().map(|(code, rows)| (reason_of(plan, code), rows)).collect();
+    let attrition = Attrition { read: plan.rows(), used: tally.rows(), reasons };
     if !attrition.adds_up() {
         polars_bail!(ComputeError: "rows are unaccounted for: {attrition:?}");
     }
     Ok(Some(LoadedSource {
         name: plan.name.clone(),
-        frame,
+        frame: DataFrame::empty(),
         is_condensed: true,
+        tally: Some(Arc::new(tally)),
         attrition,
         violations: Vec::new(),
         findings,

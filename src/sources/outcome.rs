@@ -1,10 +1,12 @@
 //! What became of the rows of a source.
 
 use std::fmt;
+use std::sync::Arc;
 
 use polars::frame::DataFrame;
 
 use super::finding::{Finding, Verdict};
+use crate::kernel::Tally;
 
 /// A source in memory.
 #[derive(Clone, Debug)]
@@ -13,8 +15,10 @@ pub struct LoadedSource {
     pub name: String,
     /// The used rows, in the order of the files; the wanted columns in the wanted order, canonical.
     pub frame: DataFrame,
-    /// Whether `frame` holds combinations of values and how many rows have each, instead of rows.
+    /// Whether it was condensed while it was read, so that `frame` is empty.
     pub is_condensed: bool,
+    /// The combinations of values of a condensed source, and how many rows have each.
+    pub tally: Option<Arc<Tally>>,
     /// Where every row read went.
     pub attrition: Attrition,
     /// The rules that rows broke, in the order of the rules.

@@ -262,6 +262,7 @@ impl<'a> Rows<'a> {
             name: self.plan.name.clone(),
             frame: chosen(self.frame, columns, &stays, used)?,
             is_condensed: false,
+            tally: None,
             attrition,
             violations,
             findings,

@@ -12,6 +12,7 @@ use polars::prelude::*;
 use super::super::plan::Stored;
 use super::{looks_like, only_if};
 use crate::checks::canonical_type;
+use crate::expr::calendar::local_date;
 use crate::schema::ColumnType;
 use crate::spec::pipeline::Parse;
 
@@ -37,10 +38,8 @@ pub(super) fn date(raw: Expr, stored: Stored, parse: Option<Parse>, stored_zone:
         return in_range(micros(raw)).cast(LOCAL).dt().date();
     }
     let instant = instant(raw, stored, parse, stored_zone);
-    match zone_of(zone) {
-        Some(zone) if zone != TimeZone::UTC => instant.dt().convert_time_zone(zone).dt().date(),
-        _ => instant.dt().date(),
-    }
+    // A zone that is not known is reported with the pipeline file before.
+    local_date(instant.clone(), zone).unwrap_or_else(|_| instant.dt().date())
 }
 
 /// The instant in UTC.

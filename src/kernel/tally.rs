@@ -1,0 +1,400 @@
+//! Rows as a tally: by day who was there, and how many rows say so.
+//!
+//! Of millions of events most metrics want to know only on which days somebody did something. A tally
+//! holds that and no more: every combination of the other values ("who") has a number, and a day has
+//! the sorted numbers of those who were there. Both are found as the rows come in, batch by batch, so
+//! the rows themselves are never in memory.
+
+mod coder;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::thread::JoinHandle;
+
+use polars::prelude::*;
+
+use super::book::number;
+use crate::expr::condense::ROWS;
+pub(super) use coder::{Coder, Pairing, Values};
+use coder::{Distinct, SKIPPED};
+
+/// The combinations of some values of rows, and how many rows have each.
+#[derive(Debug)]
+pub struct Tally {
+    /// All values in the order in which they were asked for.
+    names: Vec<String>,
+    /// Name of the value that is the day, where one is.
+    day: Option<String>,
+    /// The other values.
+    keys: Vec<Key>,
+    parts: Vec<Part>,
+}
+
+/// A value by which rows are told apart.
+#[derive(Debug)]
+pub(super) struct Key {
+    name: String,
+    /// The distinct values by code; the first is NULL.
+    pub(super) values: Column,
+}
+
+/// Some of those who are in a tally; who has the same first value is in the same part.
+#[derive(Debug)]
+pub(super) struct Part {
+    /// By key the code of each who.
+    pub(super) codes: Vec<Vec<u32>>,
+    /// In ascending order, rows without a day first.
+    pub(super) days: Vec<(Option<i32>, Day)>,
+}
+
+/// Who was there on a day, in ascending order, and in how many rows each.
+#[derive(Debug, Default)]
+pub(super) struct Day {
+    pub(super) who: Vec<u32>,
+    pub(super) rows: Vec<u32>,
+}
+
+impl Part {
+    /// Number of distinct combinations of all values but the day.
+    pub(super) fn whos(&self) -> usize {
+        self.codes.first().map_or(0, Vec::len)
+    }
+
+    /// Number of combinations.
+    fn height(&self) -> usize {
+        self.days.iter().map(|(_, day)| day.who.len()).sum()
+    }
+}
+
+impl Tally {
+    /// Name of the value that is the day.
+    pub(super) fn day(&self) -> Option<&str> {
+        self.day.as_deref()
+    }
+
+    /// The position of a value that is not the day.
+    pub(super) fn key(&self, name: &str) -> Option<usize> {
+        self.keys.iter().position(|key| key.name == name)
+    }
+
+    /// The distinct values of a key.
+    pub(super) fn values(&self, key: usize) -> &Column {
+        &self.keys[key].values
+    }
+
+    /// Its parts; the first key is in one part only with each of its values.
+    pub(super) fn parts(&self) -> &[Part] {
+        &self.parts
+    }
+
+    /// Number of rows of which this is the tally.
+    pub fn rows(&self) -> u64 {
+        let days = self.parts.iter().flat_map(|part| &part.days);
+        days.flat_map(|(_, day)| &day.rows).map(|rows| u64::from(*rows)).sum()
+    }
+
+    /// The distinct values of that name, as a column of that name.
+    ///
+    /// # Errors
+    /// When there is none, which is a bug.
+    pub fn distinct(&self, name: &str) -> PolarsResult<Column> {
+        if self.day() == Some(name) {
+            let mut days: Vec<Option<i32>> =
+                self.parts.iter().flat_map(|part| &part.days).map(|(day, _)| *day).collect();
+            days.sort_unstable();
+            days.dedup();
+            return Ok(Int32Chunked::from_iter_options(name.into(), days.into_iter()).into_date().into_column());
+        }
+        let key = self.key(name).ok_or_else(|| polars_err!(InvalidOperation: "no value `{name}` was kept"))?;
+        Ok(self.values(key).clone())
+    }
+
+    /// A row per combination, with [`ROWS`]; in no order.
+    ///
+    /// # Errors
+    /// When Polars refuses to build a column, which is a bug.
+    pub fn frame(&self) -> PolarsResult<DataFrame> {
+        let mut out: Option<DataFrame> = None;
+        for part in &self.parts {
+            let frame = self.frame_of(part)?;
+            match &mut out {
+                None => out = Some(frame),
+                Some(out) => _ = out.vstack_mut(&frame)?,
+            }
+        }
+        Ok(out.unwrap_or_default())
+    }
+
+    /// As [`Tally::frame`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn lazy(&self) -> PolarsResult<LazyFrame> {
+        self.frame().map(DataFrame::lazy)
+    }
+
+    fn frame_of(&self, part: &Part) -> PolarsResult<DataFrame> {
+        let whos = || part.days.iter().flat_map(|(_, day)| &day.who);
+        let mut columns = Vec::with_capacity(self.names.len() + 1);
+        for name in &self.names {
+            columns.push(if let Some(key) = self.key(name) {
+                let codes = &part.codes[key];
+                let at = IdxCa::from_iter_values("at".into(), whos().map(|who| codes[*who as usize]));
+                self.values(key).take(&at)?.with_name(name.as_str().into())
+            } else {
+                let days = part.days.iter().flat_map(|(on, day)| std::iter::repeat_n(*on, day.who.len()));
+                Int32Chunked::from_iter_options(name.as_str().into(), days).into_date().into_column()
+            });
+        }
+        let rows = part.days.iter().flat_map(|(_, day)| &day.rows).map(|rows| i64::from(*rows));
+        columns.push(Int64Chunked::from_iter_values(ROWS.into(), rows).into_column());
+        DataFrame::new(part.height(), columns)
+    }
+}
+
+/// Takes batches of rows and makes a tally of them, on threads of its own.
+///
+/// Each thread takes the rows of which the first value falls to it, so that they share nothing.
+pub struct Tallying {
+    lanes: Vec<SyncSender<Arc<Batch>>>,
+    threads: Vec<JoinHandle<Share>>,
+    names: Vec<String>,
+    day: Option<String>,
+    keys: Vec<(String, DataType)>,
+    failed: Arc<AtomicBool>,
+}
+
+/// Rows with their values as texts, whole numbers and days.
+struct Batch {
+    day: Option<Int32Chunked>,
+    keys: Vec<Values>,
+    height: usize,
+}
+
+/// Batches that wait for a thread: enough to even out, few enough to weigh nothing.
+const WAITING: usize = 2;
+
+impl Tallying {
+    /// Starts a tally of these values, of which at least one is no `Date`.
+    ///
+    /// # Errors
+    /// When a value is of a type that cannot be tallied, or no thread can be started.
+    pub fn start(values: &Schema) -> PolarsResult<Self> {
+        let day = values.iter().find(|(_, dtype)| **dtype == DataType::Date).map(|(name, _)| name.to_string());
+        let others = values.iter().filter(|(name, _)| day.as_deref() != Some(name.as_str()));
+        let mut keys: Vec<(String, DataType)> = others.map(|(name, dtype)| (name.to_string(), dtype.clone())).collect();
+        // Whatever tells most rows apart goes first: flags last, ids before them.
+        keys.sort_by_key(|(_, dtype)| *dtype == DataType::Boolean);
+        if keys.is_empty() {
+            polars_bail!(InvalidOperation: "a tally needs a value beside the day");
+        }
+        for (name, dtype) in &keys {
+            let is_known = matches!(dtype, DataType::String | DataType::Boolean | DataType::Date | DataType::Int64);
+            polars_ensure!(is_known, InvalidOperation: "`{name}` of type {dtype} cannot be tallied");
+        }
+        let failed = Arc::new(AtomicBool::new(false));
+        let (mut lanes, mut threads) = (Vec::new(), Vec::new());
+        let shares = rayon::current_num_threads().clamp(1, 16);
+        for at in 0..shares {
+            let (lane, batches) = sync_channel(WAITING);
+            let mut share = Share::new(at, shares, &keys);
+            let thread = std::thread::Builder::new().name(format!("tally-{at}"));
+            threads.push(thread.spawn(move || share.take(&batches))?);
+            lanes.push(lane);
+        }
+        let names = values.iter_names().map(ToString::to_string).collect();
+        Ok(Self { lanes, threads, names, day, keys, failed })
+    }
+
+    /// Takes rows, each with its values under their names.
+    ///
+    /// # Errors
+    /// When a value is missing or of another type, which is a bug.
+    pub fn add(&self, rows: &DataFrame) -> PolarsResult<()> {
+        let column = |name: &str| rows.column(name).map(Column::rechunk);
+        let day = self.day.as_deref().map(|name| Ok::<_, PolarsError>(column(name)?.date()?.physical().clone()));
+        let keys = self.keys.iter().map(|(name, dtype)| {
+            let column = column(name)?;
+            polars_ensure!(column.dtype() == dtype, InvalidOperation: "`{name}` is {}, not {dtype}", column.dtype());
+            Values::new(&column)
+        });
+        let keys = keys.collect::<PolarsResult<Vec<_>>>()?;
+        let batch = Arc::new(Batch { day: day.transpose()?, keys, height: rows.height() });
+        for lane in &self.lanes {
+            if lane.send(batch.clone()).is_err() {
+                // The thread is gone; joining it tells why.
+                self.failed.store(true, Ordering::Relaxed);
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether there is no use in more rows, because a thread gave up.
+    pub fn has_failed(&self) -> bool {
+        self.failed.load(Ordering::Relaxed)
+    }
+
+    /// The tally of all rows taken.
+    ///
+    /// # Errors
+    /// When a thread gave up, which is a bug.
+    pub fn finish(self) -> PolarsResult<Tally> {
+        drop(self.lanes);
+        let mut shares = Vec::with_capacity(self.threads.len());
+        for thread in self.threads {
+            shares.push(thread.join().map_err(|_| polars_err!(ComputeError: "a tally panicked"))?);
+        }
+        let mut parts: Vec<Part> = Vec::with_capacity(shares.len());
+        let mut first: Option<Distinct> = None;
+        let mut others: Vec<Coder> = self.keys.iter().skip(1).map(|(_, dtype)| Coder::new(dtype)).collect();
+        for share in shares {
+            let (mut part, values) = share.part();
+            let mut renumber =
+                |key: usize, by: &[u32]| part.codes[key].iter_mut().for_each(|code| *code = by[*code as usize]);
+            for (key, values) in values.into_iter().enumerate() {
+                match (key, &mut first) {
+                    (0, None) => first = Some(values),
+                    // The first value of a row falls to one thread alone, so these are new to the others.
+                    (0, Some(first)) => renumber(0, &first.append(values)),
+                    _ => renumber(key, &others[key - 1].merge(&values)),
+                }
+            }
+            parts.push(part);
+        }
+        let distinct = first.into_iter().chain(others.into_iter().map(Coder::into_distinct));
+        let keys = self
+            .keys
+            .into_iter()
+            .zip(distinct)
+            .map(|((name, dtype), distinct)| Ok(Key { values: distinct.into_column(&name).cast(&dtype)?, name }));
+        let keys = keys.collect::<PolarsResult<Vec<_>>>()?;
+        Ok(Tally { names: self.names, day: self.day, keys, parts })
+    }
+}
+
+/// What one thread has of a tally.
+struct Share {
+    at: usize,
+    of: usize,
+    coders: Vec<Coder>,
+    /// Combinations of the first key with the second, of these with the third, and so on.
+    pairings: Vec<Pairing>,
+    days: BTreeMap<Option<i32>, Open>,
+    /// Working space: by row of a batch the code of its values so far.
+    codes: Vec<u32>,
+}
+
+impl Share {
+    fn new(at: usize, of: usize, keys: &[(String, DataType)]) -> Self {
+        let coders = keys.iter().map(|(_, dtype)| Coder::new(dtype)).collect();
+        let pairings = keys.iter().skip(1).map(|_| Pairing::default()).collect();
+        Self { at, of, coders, pairings, days: BTreeMap::new(), codes: Vec::new() }
+    }
+
+    fn take(&mut self, batches: &Receiver<Arc<Batch>>) -> Self {
+        while let Ok(batch) = batches.recv() {
+            self.add(&batch);
+        }
+        for day in self.days.values_mut() {
+            day.settle();
+        }
+        std::mem::replace(self, Self::new(0, 1, &[]))
+    }
+
+    fn add(&mut self, batch: &Batch) {
+        self.codes.clear();
+        for (key, (coder, values)) in self.coders.iter_mut().zip(&batch.keys).enumerate() {
+            match key.checked_sub(1).and_then(|pairing| self.pairings.get_mut(pairing)) {
+                None => coder.code_some(values, self.at, self.of, &mut self.codes),
+                Some(pairing) => coder.code_more(values, pairing, &mut self.codes),
+            }
+        }
+        let Some(days) = &batch.day else {
+            self.days.entry(None).or_default().add(self.codes.iter().copied());
+            return;
+        };
+        // Neighbouring rows are often of one day.
+        let (mut first, mut on) = (0, days.get(0));
+        for (row, day) in days.iter().enumerate() {
+            if day != on {
+                self.days.entry(on).or_default().add(self.codes[first..row].iter().copied());
+                (first, on) = (row, day);
+            }
+        }
+        self.days.entry(on).or_default().add(self.codes[first..batch.height].iter().copied());
+        self.days.retain(|_, day| !day.is_empty());
+    }
+
+    /// What there is, and the distinct values of each key.
+    fn part(self) -> (Part, Vec<Distinct>) {
+        let days = self.days.into_iter().map(|(on, day)| (on, Day { who: day.who, rows: day.rows })).collect();
+        let values: Vec<Distinct> = self.coders.into_iter().map(Coder::into_distinct).collect();
+        // NULL has a number too.
+        let whos = self.pairings.last().map_or_else(|| values.first().map_or(0, Distinct::len) + 1, Pairing::len);
+        // From the last pairing back to the first key.
+        let mut left: Vec<u32> = (0..number(whos)).collect();
+        let mut codes = Vec::with_capacity(values.len());
+        for pairing in self.pairings.iter().rev() {
+            codes.push(left.iter().map(|who| pairing.of(*who).1).collect());
+            left.iter_mut().for_each(|who| *who = pairing.of(*who).0);
+        }
+        codes.push(left);
+        codes.reverse();
+        (Part { codes, days }, values)
+    }
+}
+
+/// A day to which rows are still added.
+#[derive(Default)]
+struct Open {
+    who: Vec<u32>,
+    rows: Vec<u32>,
+    /// Rows not yet among the others.
+    new: Vec<u32>,
+}
+
+impl Open {
+    /// So many rows wait at least before they are sorted in.
+    const LEAST: usize = 8192;
+
+    fn is_empty(&self) -> bool {
+        self.who.is_empty() && self.new.is_empty()
+    }
+
+    fn add(&mut self, rows: impl Iterator<Item = u32>) {
+        self.new.extend(rows.filter(|who| *who != SKIPPED));
+        if self.new.len() >= self.who.len().max(Self::LEAST) {
+            self.settle();
+        }
+    }
+
+    /// Sorts the waiting rows in.
+    fn settle(&mut self) {
+        if self.new.is_empty() {
+            return;
+        }
+        self.new.sort_unstable();
+        let (mut who, mut rows) = (Vec::with_capacity(self.who.len()), Vec::with_capacity(self.who.len()));
+        let mut put = |one: u32, count: u32| {
+            if who.last() == Some(&one) {
+                if let Some(last) = rows.last_mut() {
+                    *last += count;
+                }
+            } else {
+                who.push(one);
+                rows.push(count);
+            }
+        };
+        let mut old = self.who.iter().copied().zip(self.rows.iter().copied()).peekable();
+        for one in &self.new {
+            while let Some((before, count)) = old.next_if(|(before, _)| before <= one) {
+                put(before, count);
+            }
+            put(*one, 1);
+        }
+        old.for_each(|(one, count)| put(one, count));
+        (self.who, self.rows, self.new) = (who, rows, Vec::new());
+    }
+}

@@ -1,0 +1,289 @@
+//! Walks over a tally of events of use: who was there on which days, day by day.
+//!
+//! Whoever is counted has a number, and one array says when each was there last. So one walk over the days
+//! in their order finds how often a day follows another one of the same unit, with no sort and no
+//! grouping by ids, and everything else about activity is known from that.
+
+mod paid;
+mod units;
+
+use std::hash::Hash;
+
+use polars::prelude::*;
+use rayon::prelude::*;
+
+use super::sums::{ints, periods as periods_column};
+use super::tally::{Part, Tally};
+use crate::expr::calendar::Periods;
+use crate::expr::uses::{AFTER_AS_OF, NO_DATE, OTHER_EVENT, USED, Unit, Uses};
+use paid::Paid;
+use units::{Groups, PeriodOf, Share};
+
+/// No day, and no period: before all others.
+const NEVER: i32 = i32::MIN;
+
+/// What becomes of a row, unless its day decides.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Fate {
+    Used,
+    OtherEvent,
+    Missing(Unit),
+}
+
+impl Fate {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Used => USED,
+            Self::OtherEvent => OTHER_EVENT,
+            Self::Missing(unit) => unit.missing(),
+        }
+    }
+}
+
+/// The uses in a tally.
+pub(super) struct View<'a> {
+    uses: &'a Uses<'a>,
+    tally: &'a Tally,
+    units: Vec<(Unit, usize)>,
+    counts: Option<usize>,
+    by: Vec<usize>,
+}
+
+impl<'a> View<'a> {
+    /// `None` where the tally does not have the values, or another day.
+    pub(super) fn new(uses: &'a Uses<'a>, tally: &'a Tally) -> Option<Self> {
+        let named = Unit::ALL.into_iter().filter_map(|unit| Some((unit, uses.of(unit)?)));
+        let units = named.map(|(unit, name)| Some((unit, tally.key(name)?))).collect::<Option<Vec<_>>>()?;
+        let counts = match &uses.counts {
+            Some(name) => Some(tally.key(name)?),
+            None => None,
+        };
+        let by = uses.by.iter().map(|name| tally.key(name)).collect::<Option<Vec<_>>>()?;
+        (tally.day() == Some(uses.day.as_str())).then_some(Self { uses, tally, units, counts, by })
+    }
+
+    /// By who of a part what becomes of its rows, whatever their day.
+    fn fates_of(&self, part: &Part) -> PolarsResult<Vec<Fate>> {
+        let mut out = vec![Fate::Used; part.whos()];
+        if let Some(key) = self.counts {
+            let counts: Vec<bool> = self.tally.values(key).bool()?.iter().map(|counts| counts == Some(true)).collect();
+            for (fate, _) in out.iter_mut().zip(&part.codes[key]).filter(|(_, code)| !counts[**code as usize]) {
+                *fate = Fate::OtherEvent;
+            }
+        }
+        for (unit, key) in &self.units {
+            let named = out.iter_mut().zip(&part.codes[*key]);
+            for (fate, _) in named.filter(|(fate, code)| **fate == Fate::Used && **code == 0) {
+                *fate = Fate::Missing(*unit);
+            }
+        }
+        Ok(out)
+    }
+
+    /// As [`Uses::fates`].
+    pub(super) fn fates(&self) -> PolarsResult<DataFrame> {
+        let mut sums: PlHashMap<&str, i64> = PlHashMap::default();
+        for part in self.tally.parts() {
+            let fates = self.fates_of(part)?;
+            for (on, day) in &part.days {
+                let of_day = match on {
+                    None => Some(NO_DATE),
+                    Some(on) => (*on > self.uses.last).then_some(AFTER_AS_OF),
+                };
+                if let Some(fate) = of_day {
+                    *sums.entry(fate).or_default() += day.rows.iter().map(|rows| i64::from(*rows)).sum::<i64>();
+                    continue;
+                }
+                let mut used = 0;
+                for (who, rows) in day.who.iter().zip(&day.rows) {
+                    match fates[*who as usize] {
+                        Fate::Used => used += i64::from(*rows),
+                        fate => *sums.entry(fate.name()).or_default() += i64::from(*rows),
+                    }
+                }
+                *sums.entry(USED).or_default() += used;
+            }
+        }
+        let mut rows: Vec<(&str, i64)> = sums.into_iter().filter(|(_, rows)| *rows > 0).collect();
+        rows.sort_unstable();
+        let reason = StringChunked::from_iter_values("reason".into(), rows.iter().map(|(reason, _)| *reason));
+        DataFrame::new(rows.len(), vec![reason.into_column(), ints("rows", rows.iter().map(|(_, rows)| *rows))])
+    }
+
+    /// As [`Uses::everybody`].
+    pub(super) fn everybody(&self) -> PolarsResult<DataFrame> {
+        let mut rows = Vec::with_capacity(self.units.len());
+        for (unit, key) in &self.units {
+            let mut seen = vec![false; self.tally.values(*key).len()];
+            for part in self.tally.parts() {
+                let (fates, codes) = (self.fates_of(part)?, &part.codes[*key]);
+                for who in self.usable(part).flat_map(|(_, who)| who).map(|who| *who as usize) {
+                    seen[codes[who] as usize] |= fates[who] == Fate::Used;
+                }
+            }
+            rows.push((unit.name(), seen.into_iter().filter(|seen| *seen).count()));
+        }
+        let unit = StringChunked::from_iter_values("unit".into(), rows.iter().map(|(unit, _)| *unit));
+        let everybody = rows.iter().map(|(_, number)| i64::try_from(*number).unwrap_or(i64::MAX));
+        DataFrame::new(rows.len(), vec![unit.into_column(), ints("everybody", everybody)])
+    }
+
+    /// The days of a part that may count, and who was there.
+    fn usable<'p>(&self, part: &'p Part) -> impl Iterator<Item = (i32, &'p [u32])> {
+        let last = self.uses.last;
+        let days = part.days.iter().filter_map(move |(on, day)| Some(((*on)?, day.who.as_slice())));
+        days.filter(move |(on, _)| *on <= last)
+    }
+
+    /// As [`returns`](crate::expr::visits::returns) of the visits of a unit.
+    pub(super) fn returns(&self, unit: Unit) -> PolarsResult<Option<DataFrame>> {
+        let Some((groups, shares)) = self.shares(unit, None)? else { return Ok(None) };
+        let rows = shares.par_iter().map(|share| {
+            let mut last = vec![NEVER; share.series()];
+            let mut visits: PlHashMap<(u32, i32, i32), i64> = PlHashMap::default();
+            share.walk(self.uses.last, |on, series| {
+                let before = std::mem::replace(&mut last[series], on);
+                if before != on {
+                    *visits.entry((share.group(series), before, on)).or_default() += 1;
+                }
+            });
+            visits
+        });
+        let rows = summed(rows.collect());
+        let mut columns = groups.columns(&rows.iter().map(|((group, ..), _)| *group));
+        let before = rows.iter().map(|((_, before, _), _)| (*before != NEVER).then_some(*before));
+        columns.push(Int32Chunked::from_iter_options("before".into(), before).into_date().into_column());
+        let on = rows.iter().map(|((.., on), _)| *on);
+        columns.push(Int32Chunked::from_iter_values("on".into(), on).into_date().into_column());
+        columns.push(ints("visits", rows.iter().map(|(_, visits)| *visits)));
+        DataFrame::new(rows.len(), columns).map(Some)
+    }
+
+    /// As [`cohorts`](crate::expr::visits::cohorts) of the visits of a unit.
+    pub(super) fn cohorts(&self, unit: Unit, periods: Periods) -> PolarsResult<Option<DataFrame>> {
+        let Some((_, shares)) = self.shares(unit, None)? else { return Ok(None) };
+        let Some(period_of) = self.periods(periods) else { return Ok(None) };
+        let rows = shares.par_iter().map(|share| {
+            let (mut origin, mut last) = (vec![NEVER; share.series()], vec![NEVER; share.series()]);
+            let mut cells: PlHashMap<(i32, i32), [i64; 2]> = PlHashMap::default();
+            share.walk(self.uses.last, |on, series| {
+                let period = period_of.at(on);
+                if last[series] == period {
+                    return;
+                }
+                if last[series] == NEVER {
+                    origin[series] = period;
+                }
+                last[series] = period;
+                cells.entry((origin[series], period - origin[series])).or_default()[0] += 1;
+            });
+            for (origin, last) in origin.into_iter().zip(last).filter(|(_, last)| *last != NEVER) {
+                cells.entry((origin, last - origin)).or_default()[1] += 1;
+            }
+            cells
+        });
+        let rows = summed(rows.collect());
+        let columns = vec![
+            periods_column("origin", rows.iter().map(|((origin, _), _)| *origin)),
+            periods_column("k", rows.iter().map(|((_, k), _)| *k)),
+            ints("active", rows.iter().map(|(_, [active, _])| *active)),
+            ints("last", rows.iter().map(|(_, [_, last])| *last)),
+        ];
+        DataFrame::new(rows.len(), columns).map(Some)
+    }
+
+    /// Periods of the days that may count; `None` where they span so many years that no table of them can be made.
+    fn periods(&self, periods: Periods) -> Option<PeriodOf> {
+        let days = || self.tally.parts().iter().flat_map(|part| self.usable(part)).map(|(on, _)| on);
+        PeriodOf::new(periods, days().min().unwrap_or(0), days().max().unwrap_or(0))
+    }
+
+    /// Customers that were active in each period and pay at its last day, or the last one that counts: `grain`,
+    /// the groups, `period`, `active_paying`.
+    pub(super) fn active_paying(&self, grains: &[Periods], paid: &Paid) -> PolarsResult<Option<DataFrame>> {
+        let Some((groups, shares)) = self.shares(Unit::Customer, Some(paid.owners()))? else { return Ok(None) };
+        let mut rows = Vec::new();
+        for (grain, periods) in (0u32..).zip(grains) {
+            let Some(period_of) = self.periods(*periods) else { return Ok(None) };
+            let counts = shares.par_iter().map(|share| {
+                let mut last = vec![NEVER; share.series()];
+                let mut counts: PlHashMap<(u32, u32, i32), i64> = PlHashMap::default();
+                share.walk(self.uses.last, |on, series| {
+                    let period = period_of.at(on);
+                    let is_new = std::mem::replace(&mut last[series], period) != period;
+                    if is_new && paid.pays(share.unit(series), period_of.end(on).min(self.uses.last)) {
+                        *counts.entry((grain, share.group(series), period)).or_default() += 1;
+                    }
+                });
+                counts
+            });
+            rows.extend(summed(counts.collect()));
+        }
+        let grain = rows.iter().map(|((grain, ..), _)| grains[*grain as usize].grain().name());
+        let mut columns = vec![StringChunked::from_iter_values("grain".into(), grain).into_column()];
+        columns.extend(groups.columns(&rows.iter().map(|((_, group, _), _)| *group)));
+        columns.push(periods_column("period", rows.iter().map(|((.., period), _)| *period)));
+        columns.push(ints("active_paying", rows.iter().map(|(_, customers)| *customers)));
+        DataFrame::new(rows.len(), columns).map(Some)
+    }
+
+    /// The customers of the tally as a ledger knows them.
+    pub(super) fn paid(&self, spans: &DataFrame, owners: Option<&DataFrame>) -> PolarsResult<Option<Paid>> {
+        let customers = self.units.iter().find(|(unit, _)| *unit == Unit::Customer);
+        customers.map(|(_, key)| Paid::new(self.tally.values(*key), spans, owners)).transpose()
+    }
+
+    /// Whoever is counted, with a number each: a unit in two groups is two series.
+    ///
+    /// `owners` says by unit who it belongs to, where those are counted. `None` where there is no such unit, or
+    /// the groups cannot be numbered in 64 bits.
+    fn shares(&self, unit: Unit, owners: Option<&[u32]>) -> PolarsResult<Option<(Groups<'a>, Vec<Share<'a>>)>> {
+        let Some((_, key)) = self.units.iter().find(|(known, _)| *known == unit) else { return Ok(None) };
+        let Some(mut groups) = Groups::new(self.tally, &self.by)? else { return Ok(None) };
+        // Who has the same first value is in one part, so that parts share no series.
+        let is_apart = *key == 0 && owners.is_none();
+        let mut shares: Vec<Share<'a>> = Vec::new();
+        for part in self.tally.parts() {
+            if is_apart || shares.is_empty() {
+                shares.push(Share::default());
+            }
+            let (fates, codes) = (self.fates_of(part)?, &part.codes[*key]);
+            let unit_of = |who: usize| owners.map_or(codes[who], |owners| owners[codes[who] as usize]);
+            let counted = (0..part.whos()).filter(|who| fates[*who] == Fate::Used);
+            let least = if is_apart { counted.clone().map(unit_of).min().unwrap_or(0) } else { 0 };
+            if let Some(share) = shares.last_mut() {
+                share.add(part, least, counted.map(|who| (who, unit_of(who), groups.number(part, who))));
+            }
+        }
+        Ok(Some((groups, shares)))
+    }
+}
+
+/// Sums of all shares by key, in the order of the keys.
+fn summed<K: Copy + Eq + Hash + Ord, S: Sum>(shares: Vec<PlHashMap<K, S>>) -> Vec<(K, S)> {
+    let mut shares = shares.into_iter();
+    let mut all = shares.next().unwrap_or_default();
+    for (key, sum) in shares.flatten() {
+        all.entry(key).or_default().add(sum);
+    }
+    let mut rows: Vec<(K, S)> = all.into_iter().collect();
+    rows.sort_unstable_by_key(|(key, _)| *key);
+    rows
+}
+
+/// What is summed by key.
+trait Sum: Copy + Default {
+    fn add(&mut self, more: Self);
+}
+
+impl Sum for i64 {
+    fn add(&mut self, more: Self) {
+        *self += more;
+    }
+}
+
+impl Sum for [i64; 2] {
+    fn add(&mut self, more: Self) {
+        self.iter_mut().zip(more).for_each(|(sum, more)| *sum += more);
+    }
+}
