@@ -210,7 +210,7 @@ impl Run<'_> {
             rows_before: before::rows(&self.plan.publish.root, &self.plan.pipeline, &compared),
         };
         let loaded =
-            sources::load_against(&self.plan.sources, &wanted, &self.condense()?, &measures, &mut Loads(self.watch))?;
+            sources::load_against(&self.plan.sources, &wanted, &self.enough()?, &measures, &mut Loads(self.watch))?;
         let mut out = Vec::new();
         for mut source in loaded {
             let Some(plan) = self.plan.sources.iter().find(|p| p.name == source.name) else { continue };
@@ -219,9 +219,11 @@ impl Run<'_> {
                 read: source.attrition.read,
                 used: source.attrition.used,
             });
+            let frame = std::mem::take(&mut source.frame).lazy();
             match source.tally.take() {
                 Some(tally) => inputs.insert_condensed(source.name.as_str(), tally),
-                None => inputs.insert(source.name.as_str(), std::mem::take(&mut source.frame).lazy()),
+                None if source.is_projected => inputs.insert_projected(source.name.as_str(), frame),
+                None => inputs.insert(source.name.as_str(), frame),
             }
             let quarantine = match source.quarantined.take() {
                 None => None,
@@ -249,16 +251,15 @@ impl Run<'_> {
         Ok(out)
     }
 
-    /// The sources of which no table needs the rows, by position, and the values that are enough for all.
-    fn condense(&self) -> Result<BTreeMap<usize, sources::Keys>, EngineError> {
-        let mut out = BTreeMap::new();
+    /// The sources of which no table needs the rows as they are, and what is enough for all.
+    fn enough(&self) -> Result<sources::Enough, EngineError> {
+        let mut out = sources::Enough::default();
         for (index, source) in self.plan.sources.iter().enumerate() {
+            let readers: Vec<&TablePlan> =
+                self.plan.tables.iter().filter(|t| t.reads.contains_key(&source.name)).collect();
             let mut all = Some(sources::Keys::new());
-            for table in self.plan.tables.iter().filter(|t| t.reads.contains_key(&source.name)) {
-                let enough = table.metric.condense().map_err(|e| EngineError::Query {
-                    action: format!("planning table `{}`", table.name),
-                    message: e.to_string(),
-                })?;
+            for table in &readers {
+                let enough = table.metric.condense().map_err(|e| query_failed("planning", table, &e))?;
                 let enough = enough.filter(|condense| condense.source == source.name);
                 all = all.zip(enough).map(|(mut all, enough)| {
                     for (name, value) in enough.keys {
@@ -269,7 +270,11 @@ impl Run<'_> {
                     all
                 });
             }
-            out.extend(all.filter(|keys| !keys.is_empty()).map(|keys| (index, keys)));
+            out.condensed.extend(all.filter(|keys| !keys.is_empty()).map(|keys| (index, keys)));
+            if let [only] = readers.as_slice() {
+                let enough = only.metric.project().filter(|project| project.source == source.name);
+                out.projected.extend(enough.map(|project| (index, project.keys)));
+            }
         }
         Ok(out)
     }
@@ -406,6 +411,7 @@ fn one(table: &TablePlan, inputs: &Inputs, shelf: Option<&Shelf>) -> Result<Comp
     let (inputs, steps) = stepped(table, inputs, shelf)?;
     let attrition = table.metric.attrition(&inputs).map_err(said)?;
     let attrition = attrition.map(|rows| guarded(&[rows])).transpose()?;
+    tracing::debug!(table = table.name, "attrition");
     let attrition = attrition.and_then(|frames| frames.first().map(reasons)).unwrap_or_default();
     let passed = passed(|| match table.metric.intervals().filter(|_| shelf.is_some()) {
         Some(of) => Rows::of_intervals(&of, &steps, &table.schema),
@@ -454,6 +460,7 @@ pub(super) fn stepped(
             let step = table.metric.step(name, &inputs).map_err(|e| e.to_string())?;
             guarded(&[step])?.pop().unwrap_or_default()
         };
+        tracing::debug!(table = table.name, step = name, rows = frame.height(), "step");
         inputs.put_step(name, frame.clone().lazy());
         frames.insert(name, frame);
     }

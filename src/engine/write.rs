@@ -15,6 +15,32 @@ use crate::schema::ColumnType;
 /// Digits of a published amount: what 64 bits can hold, so that readers get an INT64 decimal.
 const MONEY_DIGITS: usize = 18;
 
+/// Digits of amounts in a column where one has more: what every reader knows. Larger files, slower to read.
+const WIDE_DIGITS: usize = 38;
+
+/// The amounts of a table in its file.
+struct Amounts {
+    scale: usize,
+    /// Columns in which an amount has more than [`MONEY_DIGITS`] digits.
+    wide: Vec<String>,
+}
+
+impl Amounts {
+    fn of(plan: &RunPlan, table: &TablePlan, rows: &Rows) -> PolarsResult<Self> {
+        let mut wide = Vec::new();
+        for column in table.schema.columns.iter().filter(|c| c.ty == ColumnType::Money) {
+            if rows.largest(&column.name)? >= 10u64.pow(18) {
+                wide.push(column.name.clone());
+            }
+        }
+        Ok(Self { scale: usize::from(plan.context.scale), wide })
+    }
+
+    fn digits(&self, column: &str) -> usize {
+        if self.wide.iter().any(|wide| wide == column) { WIDE_DIGITS } else { MONEY_DIGITS }
+    }
+}
+
 /// Rows per row group, and from this many rows on the larger size.
 const ROW_GROUP: usize = 131_072;
 const LARGE_ROW_GROUP: usize = 524_288;
@@ -22,7 +48,7 @@ const LARGE_TABLE: usize = 5_000_000;
 
 /// Writes a table to `path`, reads its footer back and compares both.
 ///
-/// Row groups are encoded in parallel, as many at once as there are threads, and written in order.
+/// Row groups are encoded in parallel, as many at once as there are threads, while those before are written in order.
 pub(super) fn write(plan: &RunPlan, table: &TablePlan, rows: &Rows, path: &Path) -> Result<Verified, EngineError> {
     let failed =
         |source: std::io::Error| EngineError::Write { table: table.name.clone(), path: path.to_owned(), source };
@@ -33,40 +59,50 @@ pub(super) fn write(plan: &RunPlan, table: &TablePlan, rows: &Rows, path: &Path)
     let file = File::create_new(path).map_err(failed)?;
     let height = rows.height();
     let size = if height >= LARGE_TABLE { LARGE_ROW_GROUP } else { ROW_GROUP };
-    let piece = |first: usize| published(plan, table, &rows.piece(first..height.min(first + size))?);
-    let empty = published(plan, table, &rows.piece(0..0).map_err(query)?).map_err(query)?;
+    let amounts = Amounts::of(plan, table, rows).map_err(query)?;
+    let piece = |first: usize| published(&amounts, table, &rows.piece(first..height.min(first + size))?);
+    let empty = published(&amounts, table, &rows.piece(0..0).map_err(query)?).map_err(query)?;
     let writer = ParquetWriter::new(file)
         .with_compression(ParquetCompression::Zstd(None))
         .with_statistics(StatisticsOptions::full())
-        .with_key_value_metadata(Some(KeyValueMetadata::from_static(metadata(plan, table))))
+        .with_key_value_metadata(Some(KeyValueMetadata::from_static(metadata(plan, table, &amounts))))
         .batched(empty.schema())
         .map_err(query)?;
     let groups: Vec<usize> = (0..height).step_by(size).collect();
-    for some in groups.chunks(rayon::current_num_threads()) {
+    let encode = |some: &[usize]| {
         let encoded = some.par_iter().map(|first| {
             let mut group = piece(*first)?;
             group.rechunk_mut();
             writer.encode_and_compress(&group).collect::<PolarsResult<Vec<_>>>()
         });
-        let encoded = encoded.collect::<PolarsResult<Vec<_>>>().map_err(query)?;
-        writer.write_row_groups(encoded.into_iter().flatten().collect()).map_err(query)?;
+        encoded.collect::<PolarsResult<Vec<_>>>()
+    };
+    // While some are written the next ones are encoded.
+    let mut encoded = Vec::new();
+    let rounds = groups.chunks(rayon::current_num_threads()).chain(std::iter::once(&[][..]));
+    for some in rounds {
+        let ready = std::mem::take(&mut encoded);
+        let write = || writer.write_row_groups(ready.into_iter().flatten().collect());
+        let (next, written) = rayon::join(|| encode(some), write);
+        written.map_err(query)?;
+        encoded = next.map_err(query)?;
     }
     writer.finish().map_err(query)?;
+    tracing::debug!(table = table.name, "encoded");
     let rows = u64::try_from(height).unwrap_or(u64::MAX);
-    verify(path, rows, &stored_types(plan, table))
+    verify(path, rows, &stored_types(&amounts, table))
         .map_err(|source| EngineError::Verify { table: table.name.clone(), source })
 }
 
 /// The frame with money as decimals. The last step: inside of the engine money is whole units.
-fn published(plan: &RunPlan, table: &TablePlan, frame: &DataFrame) -> PolarsResult<DataFrame> {
-    let scale = usize::from(plan.context.scale);
+fn published(amounts: &Amounts, table: &TablePlan, frame: &DataFrame) -> PolarsResult<DataFrame> {
     let columns = table.schema.columns.iter().map(|c| {
         let column = frame.column(&c.name)?;
         if c.ty != ColumnType::Money {
             return Ok(column.clone());
         }
         let units = column.as_materialized_series().cast(&DataType::Int128)?;
-        Ok(units.i128()?.clone().into_decimal(MONEY_DIGITS, scale)?.into_series().into_column())
+        Ok(units.i128()?.clone().into_decimal(amounts.digits(&c.name), amounts.scale)?.into_series().into_column())
     });
     DataFrame::new(frame.height(), columns.collect::<PolarsResult<Vec<_>>>()?)
 }
@@ -83,21 +119,21 @@ pub(super) fn staged(table: &TablePlan, path: &Path) -> PolarsResult<LazyFrame> 
 }
 
 /// Column names and types as they must stand in the file.
-fn stored_types(plan: &RunPlan, table: &TablePlan) -> Vec<(String, String)> {
-    let name = |ty: ColumnType| match ty {
+fn stored_types(amounts: &Amounts, table: &TablePlan) -> Vec<(String, String)> {
+    let name = |column: &str, ty: ColumnType| match ty {
         ColumnType::String | ColumnType::Currency => "string".to_owned(),
         ColumnType::Int => "int64".to_owned(),
         ColumnType::Float => "float64".to_owned(),
         ColumnType::Bool => "boolean".to_owned(),
         ColumnType::Date => "date".to_owned(),
         ColumnType::Timestamp => "timestamp(us, utc)".to_owned(),
-        ColumnType::Money => format!("decimal({MONEY_DIGITS}, {})", plan.context.scale),
+        ColumnType::Money => format!("decimal({}, {})", amounts.digits(column), amounts.scale),
     };
-    table.schema.columns.iter().map(|c| (c.name.clone(), name(c.ty))).collect()
+    table.schema.columns.iter().map(|c| (c.name.clone(), name(&c.name, c.ty))).collect()
 }
 
 /// What the footer says about the table. Nothing that differs between two runs on the same data.
-fn metadata(plan: &RunPlan, table: &TablePlan) -> Vec<(String, String)> {
+fn metadata(plan: &RunPlan, table: &TablePlan, amounts: &Amounts) -> Vec<(String, String)> {
     let mut out = vec![
         ("tenure.version".to_owned(), env!("CARGO_PKG_VERSION").to_owned()),
         ("tenure.pipeline".to_owned(), plan.pipeline.clone()),
@@ -110,6 +146,9 @@ fn metadata(plan: &RunPlan, table: &TablePlan) -> Vec<(String, String)> {
     ];
     if let Some(currency) = &plan.context.currency {
         out.push(("tenure.currency".to_owned(), currency.clone()));
+    }
+    if !amounts.wide.is_empty() {
+        out.push(("tenure.wide_amounts".to_owned(), amounts.wide.join(",")));
     }
     if let Some(description) = &table.description {
         out.push(("tenure.description".to_owned(), description.clone()));

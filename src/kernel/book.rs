@@ -100,11 +100,7 @@ impl Codes {
     pub(super) fn places(&self) -> Vec<u32> {
         let mut order: Vec<u32> = (0..number(self.texts.len())).collect();
         order.sort_unstable_by_key(|code| self.text(*code));
-        let mut places = vec![0; order.len()];
-        for (place, code) in (0..).zip(order) {
-            places[code as usize] = place;
-        }
-        places
+        inverse(&order)
     }
 
     /// A column with the texts of some numbers.
@@ -113,6 +109,15 @@ impl Codes {
         let at = IdxCa::from_iter_values("at".into(), codes);
         Ok(texts.take(&at)?.with_name(name.into()).into_column())
     }
+}
+
+/// By number its place in an order of numbers; of places the order.
+pub(super) fn inverse(order: &[u32]) -> Vec<u32> {
+    let mut places = vec![0; order.len()];
+    for (place, number) in (0..).zip(order) {
+        places[*number as usize] = place;
+    }
+    places
 }
 
 /// There are never more rows than 32 bits can number: sources with more are refused.
@@ -307,6 +312,17 @@ impl Book {
             })
         });
         DataFrame::new(rows.len(), columns.collect::<PolarsResult<Vec<_>>>()?)
+    }
+
+    /// The largest magnitude in one of the columns of amounts of [`Self::frame`].
+    pub(super) fn largest(&self, name: &str) -> PolarsResult<u64> {
+        let largest = |amounts: &mut dyn Iterator<Item = i64>| amounts.map(i64::unsigned_abs).max().unwrap_or(0);
+        Ok(match name {
+            "mrr_before" => largest(&mut (0..self.height()).map(|row| self.before(row))),
+            "mrr_delta" => largest(&mut self.delta.iter().copied()),
+            "mrr_after" => largest(&mut self.after.iter().copied()),
+            _ => polars_bail!(InvalidOperation: "a ledger has no amount `{name}`"),
+        })
     }
 
     /// The series of some rows.

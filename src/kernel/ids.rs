@@ -1,5 +1,8 @@
 //! Ids of customers as numbers.
 
+use std::hash::BuildHasher;
+
+use hashbrown::HashTable;
 use polars::prelude::*;
 use rayon::prelude::*;
 
@@ -52,14 +55,15 @@ impl Id for i64 {
 /// Distinct ids and the numbers they got as they were met.
 pub(super) struct Numbers<T> {
     pub(super) ids: Vec<T>,
-    pub(super) of: PlHashMap<T, u32>,
+    table: HashTable<(T, u32)>,
+    state: PlFixedStateQuality,
     /// The last one: neighbouring rows are often of one customer.
     last: Option<(T, u32)>,
 }
 
 impl<T: Id> Numbers<T> {
     pub(super) fn new() -> Self {
-        Self { ids: Vec::new(), of: PlHashMap::default(), last: None }
+        Self { ids: Vec::new(), table: HashTable::new(), state: PlFixedStateQuality::default(), last: None }
     }
 
     /// The number of an id.
@@ -69,12 +73,24 @@ impl<T: Id> Numbers<T> {
         {
             return at;
         }
-        let ids = &mut self.ids;
-        let at = *self.of.entry(id).or_insert_with(|| {
-            ids.push(id);
-            number(ids.len() - 1)
-        });
+        let at = self.of_hash(self.state.hash_one(id), id);
         self.last = Some((id, at));
+        at
+    }
+
+    /// The number of an id that was met before.
+    pub(super) fn known(&self, id: T) -> Option<u32> {
+        self.table.find(self.state.hash_one(id), |(known, _)| *known == id).map(|(_, at)| *at)
+    }
+
+    fn of_hash(&mut self, hash: u64, id: T) -> u32 {
+        if let Some((_, at)) = self.table.find(hash, |(known, _)| *known == id) {
+            return *at;
+        }
+        self.ids.push(id);
+        let at = number(self.ids.len() - 1);
+        let state = &self.state;
+        self.table.insert_unique(hash, (id, at), |(known, _)| state.hash_one(known));
         at
     }
 
@@ -90,5 +106,35 @@ impl<T: Id> Numbers<T> {
             rank.cmp(other).then_with(|| ids[*at as usize].cmp(&ids[*than as usize]))
         });
         order.into_iter().map(|(_, at)| at).collect()
+    }
+}
+
+/// Parts the ids into ranges that hold about as many of a sample each: the first id of every range but the first.
+pub(super) fn bounds<T: Id>(mut sample: Vec<T>, ranges: usize) -> Vec<T> {
+    sample.sort_unstable();
+    let mut bounds: Vec<T> =
+        (1..ranges).filter_map(|range| sample.get(range * sample.len() / ranges).copied()).collect();
+    bounds.dedup();
+    bounds
+}
+
+/// The range of an id.
+pub(super) fn range_of<T: Id>(bounds: &[T], id: T) -> usize {
+    bounds.partition_point(|bound| *bound <= id)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ranges_are_even_and_in_order() {
+        let sample: Vec<i64> = (0..100).rev().collect();
+        let bounds = bounds(sample, 4);
+        assert_eq!(bounds, [25, 50, 75]);
+        assert_eq!([-1, 24, 25, 74, 75, 1000].map(|id| range_of(&bounds, id)), [0, 0, 1, 2, 3, 3]);
+        // Fewer ids than ranges, and none.
+        assert_eq!(super::bounds(vec!["a", "a", "b"], 4), ["a", "b"]);
+        assert_eq!(super::bounds::<i64>(Vec::new(), 4), Vec::<i64>::new());
     }
 }

@@ -2,14 +2,18 @@
 //!
 //! Customers are numbered once, in the order of the ledger; from then on ids are places in arrays. Every
 //! interval is two changes, put beside the others of its customer, so that a customer is netted, sorted
-//! and told in one go, without any other.
+//! and told in one go, without any other. Each thread takes a range of ids, so that threads share nothing
+//! and their shares follow one another.
+
+mod share;
 
 use polars::prelude::*;
 use rayon::prelude::*;
 
-use super::book::{Book, Codes, Dimension, Kind, number};
-use super::ids::{Id, Numbers};
+use super::book::{Book, Codes, Dimension, inverse};
+use super::ids::{Id, bounds};
 use crate::expr::dims::NOT_SET;
+use share::{Share, UNUSED};
 
 /// A ledger made of nothing but the intervals of one source.
 #[derive(Clone, Debug)]
@@ -27,296 +31,167 @@ pub struct Intervals<'a> {
     pub reactivation: Option<i32>,
 }
 
-/// An amount that a customer begins or ceases to pay.
-#[derive(Clone, Copy, Default)]
-struct Change {
-    currency: u32,
-    day: i32,
-    delta: i64,
+/// Intervals column by column.
+struct Rows<'a> {
+    currencies: Codes,
+    /// Place of each currency by the alphabet, as the ledger has them.
+    alphabet: Vec<u32>,
+    starts: &'a Int32Chunked,
+    ends: &'a Int32Chunked,
+    list: &'a Int64Chunked,
+    recurs: &'a BooleanChunked,
+    reasons: Option<Codes>,
 }
 
 /// A row that pays something for at least one day.
+#[derive(Clone, Copy)]
 struct Interval {
     starts: i32,
     ends: i32,
     list: i64,
 }
 
-impl Interval {
-    fn of(((starts, ends), (list, recurs)): (Days, (Option<i64>, Option<bool>))) -> Option<Self> {
-        let interval = Self { starts: starts?, ends: ends?, list: list? };
-        (recurs? && interval.ends > interval.starts && interval.list != 0).then_some(interval)
+impl<'a> Rows<'a> {
+    fn new(items: &'a DataFrame) -> PolarsResult<Self> {
+        let days = |name: &str| Ok::<_, PolarsError>(items.column(name)?.date()?.physical());
+        let currencies = Codes::new(items.column("currency")?.str()?);
+        let reasons = items.column("reason").ok().map(|reasons| reasons.str().map(Codes::new)).transpose()?;
+        Ok(Self {
+            alphabet: currencies.places(),
+            currencies,
+            starts: days("starts")?,
+            ends: days("ends")?,
+            list: items.column("list")?.i64()?,
+            recurs: items.column("recurs")?.bool()?,
+            reasons,
+        })
+    }
+
+    /// By row the interval, where there is one.
+    fn intervals(&self) -> impl Iterator<Item = Option<Interval>> {
+        let days = self.starts.iter().zip(self.ends.iter());
+        days.zip(self.list.iter().zip(self.recurs.iter())).map(|((starts, ends), (list, recurs))| {
+            let interval = Interval { starts: starts?, ends: ends?, list: list? };
+            (recurs? && interval.ends > interval.starts && interval.list != 0).then_some(interval)
+        })
     }
 }
 
-/// First day and day after the last.
-type Days = (Option<i32>, Option<i32>);
+/// Values of dimensions, column by column.
+struct Versions {
+    days: Vec<Option<i32>>,
+    columns: Vec<(String, Codes)>,
+    /// By column the places of its values by the alphabet.
+    alphabets: Vec<Vec<u32>>,
+}
 
-/// Why an interval ended: place of the customer, currency, day, amount, reason.
-type Ending = (u32, u32, i32, i64, u32);
+impl Versions {
+    fn new(names: &[String], versions: &DataFrame) -> PolarsResult<Self> {
+        let days = versions.column("day")?.date()?.physical().iter().collect();
+        let columns = names.iter().map(|name| Ok((name.clone(), Codes::new(versions.column(name)?.str()?))));
+        let columns = columns.collect::<PolarsResult<Vec<_>>>()?;
+        let alphabets = columns.iter().map(|(_, codes)| codes.places()).collect();
+        Ok(Self { days, columns, alphabets })
+    }
 
-/// Rows that a thread has told.
-#[derive(Default)]
-struct Part {
-    /// Place of the customer and currency by series, with its number of rows and its first paid day.
-    series: Vec<(u32, u32, usize, i32)>,
-    dated: Vec<i32>,
-    kinds: Vec<Kind>,
-    delta: Vec<i64>,
-    after: Vec<i64>,
+    /// Whether a row comes after another of the same customer; of equal days, the values decide by the alphabet.
+    fn is_later(&self, row: usize, than: usize) -> bool {
+        let values = |row: usize| {
+            self.columns.iter().zip(&self.alphabets).map(move |((_, codes), places)| places[codes.of[row] as usize])
+        };
+        self.days[row].cmp(&self.days[than]).then_with(|| values(row).cmp(values(than))).is_ge()
+    }
 }
 
 /// The book of a ledger; `None` where a row has no customer or currency, or an amount does not fit: the
 /// query of the ledger tells these apart.
 pub(super) fn book(of: &Intervals<'_>, items: &DataFrame, versions: Option<&DataFrame>) -> PolarsResult<Option<Book>> {
-    if items.column("customer_id")?.dtype() == &DataType::String {
-        let ids = |frame: &DataFrame| Ok::<_, PolarsError>(frame.column("customer_id")?.str()?.clone());
-        let (own, known) = (ids(items)?, versions.map(ids).transpose()?);
-        return numbered_by(of, items, own.iter(), versions.zip(known.as_ref().map(StringChunked::iter)));
+    let rows = Rows::new(items)?;
+    let known = versions.map(|versions| Versions::new(of.dimensions, versions)).transpose()?;
+    let (own, other) = (items.column("customer_id")?, versions.map(|v| v.column("customer_id")).transpose()?);
+    if own.dtype() == &DataType::String {
+        let (own, other) = (own.str()?, other.map(Column::str).transpose()?);
+        let sample = sampled(own.len(), |row| own.get(row));
+        let versions = known.as_ref().zip(other);
+        return Ok(shared(of, &rows, sample, || own.iter(), versions.map(|(known, ids)| (known, || ids.iter()))));
     }
-    let ids = |frame: &DataFrame| Ok::<_, PolarsError>(frame.column("customer_id")?.i64()?.clone());
-    let (own, known) = (ids(items)?, versions.map(ids).transpose()?);
-    numbered_by(of, items, own.iter(), versions.zip(known.as_ref().map(Int64Chunked::iter)))
+    let (own, other) = (own.i64()?, other.map(Column::i64).transpose()?);
+    let sample = sampled(own.len(), |row| own.get(row));
+    let versions = known.as_ref().zip(other);
+    Ok(shared(of, &rows, sample, || own.iter(), versions.map(|(known, ids)| (known, || ids.iter()))))
 }
 
-/// Marks a row that pays nothing.
-const UNUSED: u32 = u32::MAX;
+/// Some ids, evenly spread over the rows.
+fn sampled<T>(rows: usize, id: impl Fn(usize) -> Option<T>) -> Vec<T> {
+    const SAMPLE: usize = 1024;
+    (0..rows).step_by(rows.div_ceil(SAMPLE).max(1)).filter_map(id).collect()
+}
 
-fn numbered_by<T: Id>(
+/// As [`book`], from the ids of the rows and of the versions.
+fn shared<T: Id, I: Iterator<Item = Option<T>>, J: Iterator<Item = Option<T>>>(
     of: &Intervals<'_>,
-    items: &DataFrame,
-    ids: impl Iterator<Item = Option<T>>,
-    versions: Option<(&DataFrame, impl Iterator<Item = Option<T>>)>,
-) -> PolarsResult<Option<Book>> {
-    let days = |name: &str| -> PolarsResult<Int32Chunked> { Ok(items.column(name)?.date()?.physical().clone()) };
-    let (starts, ends) = (days("starts")?, days("ends")?);
-    let (list, recurs) = (items.column("list")?.i64()?, items.column("recurs")?.bool()?);
-    let currencies = Codes::new(items.column("currency")?.str()?);
-    let reasons =
-        items.column("reason").ok().map(|reasons| Ok::<_, PolarsError>(Codes::new(reasons.str()?))).transpose()?;
-    let rows = || starts.iter().zip(ends.iter()).zip(list.iter().zip(recurs.iter())).map(Interval::of);
-    let mut numbers = Numbers::new();
-    let mut customers = Vec::with_capacity(items.height());
-    for ((id, currency), interval) in ids.zip(&currencies.of).zip(rows()) {
-        customers.push(match interval {
-            None => UNUSED,
-            Some(_) => match (id, currencies.text(*currency)) {
-                (Some(id), Some(_)) => numbers.number(id),
-                _ => return Ok(None),
-            },
-        });
-    }
-    let order = numbers.order();
-    let mut places = vec![0u32; order.len()];
-    for (place, number) in (0..).zip(&order) {
-        places[*number as usize] = place;
-    }
-    // Currencies by the alphabet, as the ledger has them.
-    let alphabet = currencies.places();
-    let used = || {
-        let all = customers.iter().zip(&currencies.of).zip(rows()).enumerate();
-        all.filter_map(|(row, ((customer, currency), interval))| {
-            let interval = interval?;
-            Some((row, places[*customer as usize], alphabet[*currency as usize], interval))
-        })
-    };
-    let (mut first, mut endings) = (vec![0usize; order.len() + 1], Vec::new());
-    for (row, place, currency, Interval { ends, list, .. }) in used() {
-        first[place as usize + 1] += 1 + usize::from(ends < of.horizon);
-        if let Some(reasons) = reasons.as_ref().filter(|_| ends < of.horizon)
-            && reasons.text(reasons.of[row]).is_some()
-        {
-            endings.push((place, currency, ends, list, reasons.of[row]));
+    rows: &Rows<'_>,
+    sample: Vec<T>,
+    ids: impl Fn() -> I + Sync,
+    versions: Option<(&Versions, impl Fn() -> J + Sync)>,
+) -> Option<Book> {
+    let bounds = bounds(sample, rayon::current_num_threads());
+    let shares = (0..=bounds.len()).into_par_iter().map(|range| {
+        let mut share = Share::new(of, rows, ids(), &bounds, range)?;
+        if let Some((versions, ids)) = &versions {
+            share.find_versions(versions, ids(), &bounds, range);
         }
-    }
-    for at in 1..first.len() {
-        first[at] += first[at - 1];
-    }
-    let mut next = first.clone();
-    let mut changes = vec![Change::default(); first.last().copied().unwrap_or(0)];
-    for (_, place, currency, Interval { starts, ends, list }) in used() {
-        let next = &mut next[place as usize];
-        changes[*next] = Change { currency, day: starts, delta: list };
-        *next += 1;
-        // What is open ends at the horizon, which nobody sees.
-        if ends < of.horizon {
-            let Some(delta) = list.checked_neg() else { return Ok(None) };
-            changes[*next] = Change { currency, day: ends, delta };
-            *next += 1;
-        }
-    }
-    drop((customers, next));
-    let reasons = reasons.unwrap_or_default();
-    let endings = first_endings(endings, &reasons);
-    let Some(parts) = told(of, &first, &changes) else { return Ok(None) };
-    drop(changes);
-    let own = |place: u32| numbers.ids[order[place as usize] as usize];
-    let (mut book, customers) = joined(parts, own, &currencies, &alphabet, (&endings, &reasons));
-    if let Some((versions, known)) = versions {
-        let known = known.map(|id| id.and_then(|id| numbers.of.get(&id)).map(|number| places[*number as usize]));
-        let latest = latest_versions(of.dimensions, versions, known, order.len())?;
-        book.dimensions = latest.into_iter().map(|(name, codes)| by_series(name, &codes, &customers)).collect();
-    }
-    Ok(Some(book))
-}
-
-/// One reason per customer, currency and day: of the largest interval; equal amounts go by the name.
-fn first_endings(mut endings: Vec<Ending>, reasons: &Codes) -> Vec<Ending> {
-    let alphabet = reasons.places();
-    endings.par_sort_unstable_by_key(|(place, currency, day, list, reason)| {
-        (*place, *currency, *day, std::cmp::Reverse(*list), alphabet[*reason as usize])
+        Some(share)
     });
-    endings.dedup_by_key(|(place, currency, day, ..)| (*place, *currency, *day));
-    endings
+    Some(joined(shares.collect::<Option<Vec<_>>>()?, rows, versions.map(|(versions, _)| versions)))
 }
 
-/// Tells the customers in shares; `None` where an amount does not fit.
-fn told(of: &Intervals<'_>, first: &[usize], changes: &[Change]) -> Option<Vec<Part>> {
-    /// Customers that one thread takes at once.
-    const SHARE: usize = 16_384;
-    let customers = first.len() - 1;
-    let shares = (0..customers.div_ceil(SHARE)).into_par_iter().map(|share| {
-        let (mut part, mut own) = (Part::default(), Vec::new());
-        for place in share * SHARE..customers.min((share + 1) * SHARE) {
-            own.clear();
-            own.extend_from_slice(&changes[first[place]..first[place + 1]]);
-            own.sort_unstable_by_key(|change| (change.currency, change.day));
-            for series in own.chunk_by(|a, b| a.currency == b.currency) {
-                part.tell(of, number(place), series)?;
+/// All shares as one book.
+fn joined<T: Id>(shares: Vec<Share<T>>, rows: &Rows<'_>, versions: Option<&Versions>) -> Book {
+    let height = shares.iter().map(Share::height).sum();
+    let mut book = Book { bounds: vec![0], sequence: vec![CHANGED; height], ..Book::default() };
+    book.dated.reserve_exact(height);
+    book.kinds.reserve_exact(height);
+    book.delta.reserve_exact(height);
+    book.after.reserve_exact(height);
+    let codes = inverse(&rows.alphabet);
+    let (mut ids, mut currencies, mut latest, mut reasons) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    for share in shares {
+        let first = book.dated.len();
+        for (customer, id) in share.customers() {
+            for (currency, first_paid, rows) in share.series(customer) {
+                ids.push(id);
+                currencies.push(codes[currency as usize]);
+                latest.push(share.latest(customer));
+                book.first_paid.push(first_paid);
+                book.bounds.push(first + rows.end);
             }
         }
-        Some(part)
-    });
-    shares.collect()
-}
-
-impl Part {
-    /// Tells a customer's changes in one currency, sorted by day.
-    fn tell(&mut self, of: &Intervals<'_>, place: u32, changes: &[Change]) -> Option<()> {
-        let mut after = 0i64;
-        let mut last = None::<i32>;
-        for of_day in changes.chunk_by(|a, b| a.day == b.day) {
-            let change = of_day[0];
-            let delta = of_day.iter().try_fold(0i64, |sum, change| sum.checked_add(change.delta))?;
-            // What nets out on one day is no change.
-            if delta == 0 || change.day >= of.horizon {
-                continue;
-            }
-            let before = after;
-            after = before.checked_add(delta)?;
-            let returns = before == 0 && after > 0;
-            let late = |last: i32| of.reactivation.is_some_and(|within| returns && change.day - last > within);
-            let enters = last.is_none_or(late);
-            self.kinds.push(match (before, after) {
-                _ if enters => Kind::New,
-                (0, _) => Kind::Reactivation,
-                (_, 0) => Kind::Churn,
-                _ if delta > 0 => Kind::Expansion,
-                _ => Kind::Contraction,
-            });
-            if enters {
-                self.series.push((place, change.currency, 0, change.day));
-            }
-            if let Some((.., rows, _)) = self.series.last_mut() {
-                *rows += 1;
-            }
-            self.dated.push(change.day);
-            self.delta.push(delta);
-            self.after.push(after);
-            last = Some(change.day);
-        }
-        Some(())
+        book.dated.extend(share.dated);
+        book.kinds.extend(share.kinds);
+        book.delta.extend(share.delta);
+        book.after.extend(share.after);
+        // A share without any reason has no entries.
+        reasons.resize(first, None);
+        reasons.extend(share.reasons);
     }
+    reasons.resize(height, None);
+    book.currencies = rows.currencies.with(currencies);
+    book.customers = T::column(ids.into_iter());
+    if let Some(known) = rows.reasons.as_ref().filter(|_| reasons.iter().any(Option::is_some)) {
+        let mut known = known.with(Vec::new());
+        let none = known.code(None);
+        known.of = reasons.into_iter().map(|reason| reason.unwrap_or(none)).collect();
+        book.reasons = known;
+    }
+    for (name, codes) in versions.iter().flat_map(|versions| &versions.columns) {
+        let mut known = codes.with(Vec::new());
+        let none = known.code(Some(NOT_SET));
+        known.of = latest.iter().map(|row| if *row == UNUSED { none } else { codes.of[*row as usize] }).collect();
+        book.dimensions.push(Dimension { name: name.clone(), by_series: true, codes: known });
+    }
+    book
 }
 
 /// Rows of one day are told as a change of the amount; the ledger has rows of other sequences where there is more.
 const CHANGED: u8 = 4;
-
-/// All parts as one book.
-fn joined<T: Id>(
-    parts: Vec<Part>,
-    id: impl Fn(u32) -> T,
-    currencies: &Codes,
-    alphabet: &[u32],
-    (endings, reasons): (&[Ending], &Codes),
-) -> (Book, Vec<u32>) {
-    let rows = parts.iter().map(|part| part.dated.len()).sum();
-    let mut series = Vec::with_capacity(parts.iter().map(|part| part.series.len()).sum());
-    let mut book = Book { bounds: vec![0], sequence: vec![CHANGED; rows], ..Book::default() };
-    book.dated.reserve_exact(rows);
-    book.kinds.reserve_exact(rows);
-    book.delta.reserve_exact(rows);
-    book.after.reserve_exact(rows);
-    for part in parts {
-        series.extend(part.series);
-        book.dated.extend(part.dated);
-        book.kinds.extend(part.kinds);
-        book.delta.extend(part.delta);
-        book.after.extend(part.after);
-    }
-    let mut codes = vec![0u32; alphabet.len()];
-    for (code, place) in (0..).zip(alphabet) {
-        codes[*place as usize] = code;
-    }
-    let mut end = 0;
-    for (.., rows, first_paid) in &series {
-        end += rows;
-        book.bounds.push(end);
-        book.first_paid.push(*first_paid);
-    }
-    book.currencies = currencies.with(series.iter().map(|(_, currency, ..)| codes[*currency as usize]).collect());
-    book.customers = T::column(series.iter().map(|(place, ..)| id(*place)));
-    if !endings.is_empty() {
-        let mut known = reasons.clone();
-        let none = known.code(None);
-        known.of = vec![none; rows];
-        for (at, (place, currency, ..)) in series.iter().enumerate() {
-            for row in book.rows(at).filter(|row| book.kinds[*row] == Kind::Churn) {
-                let key = (*place, *currency, book.dated[row]);
-                if let Ok(found) =
-                    endings.binary_search_by_key(&key, |(place, currency, day, ..)| (*place, *currency, *day))
-                {
-                    known.of[row] = endings[found].4;
-                }
-            }
-        }
-        book.reasons = known;
-    }
-    (book, series.into_iter().map(|(place, ..)| place).collect())
-}
-
-/// The latest values of the dimensions, by place of the customer; of equal days, the last ones by the alphabet.
-fn latest_versions(
-    names: &[String],
-    versions: &DataFrame,
-    places: impl Iterator<Item = Option<u32>>,
-    customers: usize,
-) -> PolarsResult<Vec<(String, Codes)>> {
-    let days: Vec<Option<i32>> = versions.column("day")?.date()?.physical().iter().collect();
-    let mut columns = Vec::new();
-    for name in names {
-        columns.push(Codes::new(versions.column(name)?.str()?));
-    }
-    let alphabets: Vec<Vec<u32>> = columns.iter().map(Codes::places).collect();
-    let values = |row: usize| columns.iter().zip(&alphabets).map(move |(codes, places)| places[codes.of[row] as usize]);
-    let mut latest = vec![UNUSED; customers];
-    for (row, place) in places.enumerate() {
-        let Some(place) = place else { continue };
-        let held = &mut latest[place as usize];
-        let at = *held as usize;
-        if *held == UNUSED || days[row].cmp(&days[at]).then_with(|| values(row).cmp(values(at))).is_ge() {
-            *held = number(row);
-        }
-    }
-    let of_customers = |mut codes: Codes| {
-        let none = codes.code(Some(NOT_SET));
-        codes.with(latest.iter().map(|row| if *row == UNUSED { none } else { codes.of[*row as usize] }).collect())
-    };
-    Ok(names.iter().cloned().zip(columns.into_iter().map(of_customers)).collect())
-}
-
-/// Values of customers as those of their series.
-fn by_series(name: String, codes: &Codes, customers: &[u32]) -> Dimension {
-    let codes = codes.with(customers.iter().map(|place| codes.of[*place as usize]).collect());
-    Dimension { name, by_series: true, codes }
-}

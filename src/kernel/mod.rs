@@ -146,6 +146,20 @@ impl Rows {
         }
     }
 
+    /// The largest magnitude in a column of amounts.
+    ///
+    /// # Errors
+    /// When there is no such column, which is a bug.
+    pub fn largest(&self, column: &str) -> PolarsResult<u64> {
+        match self {
+            Self::Frame(frame) => {
+                let amounts = frame.column(column)?.i64()?;
+                Ok(amounts.min().into_iter().chain(amounts.max()).map(i64::unsigned_abs).max().unwrap_or(0))
+            }
+            Self::Book(book, _) => book.largest(column),
+        }
+    }
+
     /// Some of the rows.
     ///
     /// # Errors

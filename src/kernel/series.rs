@@ -3,7 +3,7 @@
 use polars::prelude::*;
 use rayon::prelude::*;
 
-use super::book::{Codes, number};
+use super::book::{Codes, inverse, number};
 use super::ids::{Id, Numbers};
 
 /// Rows with `customer_id` and `currency`, and the steps made of them.
@@ -45,10 +45,7 @@ impl Numbering {
         let mut numbers = Numbers::new();
         let customers: Vec<u32> = ids.map(|id| numbers.number(id)).collect();
         let order = numbers.order();
-        let mut places = vec![0u32; order.len()];
-        for (place, number) in (0..).zip(&order) {
-            places[*number as usize] = place;
-        }
+        let places = inverse(&order);
         // Place of the customer, and of the currency by the alphabet.
         let alphabet = currencies.places();
         let keys = customers.iter().zip(&currencies.of);
@@ -72,10 +69,7 @@ impl Numbering {
             first[customer] + number(own.iter().position(|known| known == key).unwrap_or(0))
         });
         let of_row = of_row.collect();
-        let mut codes = vec![0u32; alphabet.len()];
-        for (code, place) in (0..).zip(&alphabet) {
-            codes[*place as usize] = code;
-        }
+        let codes = inverse(&alphabet);
         let texts = distinct.iter().map(|key| currencies.text(codes[(key & 0xffff_ffff) as usize]));
         let currency: StringChunked = texts.collect();
         let id = |key: &u64| numbers.ids[order[(key >> 32) as usize] as usize];

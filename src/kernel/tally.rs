@@ -6,6 +6,7 @@
 //! the rows themselves are never in memory.
 
 mod coder;
+mod whos;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -17,8 +18,9 @@ use polars::prelude::*;
 
 use super::book::number;
 use crate::expr::condense::ROWS;
+use coder::Distinct;
 pub(super) use coder::{Coder, Pairing, Values};
-use coder::{Distinct, SKIPPED};
+use whos::{Whos, hashes};
 
 /// The combinations of some values of rows, and how many rows have each.
 #[derive(Debug)]
@@ -49,11 +51,12 @@ pub(super) struct Part {
     pub(super) days: Vec<(Option<i32>, Day)>,
 }
 
-/// Who was there on a day, in ascending order, and in how many rows each.
+/// Who was there on a day, in ascending order, and in how many rows each; who has more than a count can say comes
+/// several times.
 #[derive(Debug, Default)]
 pub(super) struct Day {
     pub(super) who: Vec<u32>,
-    pub(super) rows: Vec<u32>,
+    pub(super) rows: Vec<u8>,
 }
 
 impl Part {
@@ -111,7 +114,7 @@ impl Tally {
         Ok(self.values(key).clone())
     }
 
-    /// A row per combination, with [`ROWS`]; in no order.
+    /// Rows per combination, one or more, with [`ROWS`]; in no order.
     ///
     /// # Errors
     /// When Polars refuses to build a column, which is a bug.
@@ -159,7 +162,7 @@ impl Tally {
 /// Each thread takes the rows of which the first value falls to it, so that they share nothing.
 pub struct Tallying {
     lanes: Vec<SyncSender<Arc<Batch>>>,
-    threads: Vec<JoinHandle<Share>>,
+    threads: Vec<JoinHandle<Told>>,
     names: Vec<String>,
     day: Option<String>,
     keys: Vec<(String, DataType)>,
@@ -170,7 +173,9 @@ pub struct Tallying {
 struct Batch {
     day: Option<Int32Chunked>,
     keys: Vec<Values>,
-    height: usize,
+    hashes: Vec<u64>,
+    /// By thread the rows that fall to it.
+    rows: Vec<Vec<u32>>,
 }
 
 /// Batches that wait for a thread: enough to even out, few enough to weigh nothing.
@@ -199,9 +204,10 @@ impl Tallying {
         let shares = rayon::current_num_threads().clamp(1, 16);
         for at in 0..shares {
             let (lane, batches) = sync_channel(WAITING);
-            let mut share = Share::new(at, shares, &keys);
+            let whos = Whos::new(keys.iter().map(|(_, dtype)| dtype));
+            let share = Share { at, whos, days: BTreeMap::new(), open: Vec::new() };
             let thread = std::thread::Builder::new().name(format!("tally-{at}"));
-            threads.push(thread.spawn(move || share.take(&batches))?);
+            threads.push(thread.spawn(move || share.told(&batches))?);
             lanes.push(lane);
         }
         let names = values.iter_names().map(ToString::to_string).collect();
@@ -221,7 +227,13 @@ impl Tallying {
             Values::new(&column)
         });
         let keys = keys.collect::<PolarsResult<Vec<_>>>()?;
-        let batch = Arc::new(Batch { day: day.transpose()?, keys, height: rows.height() });
+        let (hashes, first) = hashes(&keys, rows.height());
+        let mut rows: Vec<Vec<u32>> = vec![Vec::new(); self.lanes.len()];
+        for (row, hash) in first.iter().enumerate() {
+            // Tables look at the first and the last bits.
+            rows[(hash >> 32) as usize % self.lanes.len()].push(number(row));
+        }
+        let batch = Arc::new(Batch { day: day.transpose()?, keys, hashes, rows });
         for lane in &self.lanes {
             if lane.send(batch.clone()).is_err() {
                 // The thread is gone; joining it tells why.
@@ -249,8 +261,7 @@ impl Tallying {
         let mut parts: Vec<Part> = Vec::with_capacity(shares.len());
         let mut first: Option<Distinct> = None;
         let mut others: Vec<Coder> = self.keys.iter().skip(1).map(|(_, dtype)| Coder::new(dtype)).collect();
-        for share in shares {
-            let (mut part, values) = share.part();
+        for (mut part, values) in shares {
             let mut renumber =
                 |key: usize, by: &[u32]| part.codes[key].iter_mut().for_each(|code| *code = by[*code as usize]);
             for (key, values) in values.into_iter().enumerate() {
@@ -274,75 +285,54 @@ impl Tallying {
     }
 }
 
+/// What a thread has told in the end: a part of the tally, and by key the values that its codes stand for.
+type Told = (Part, Vec<Distinct>);
+
 /// What one thread has of a tally.
 struct Share {
     at: usize,
-    of: usize,
-    coders: Vec<Coder>,
-    /// Combinations of the first key with the second, of these with the third, and so on.
-    pairings: Vec<Pairing>,
-    days: BTreeMap<Option<i32>, Open>,
-    /// Working space: by row of a batch the code of its values so far.
-    codes: Vec<u32>,
+    whos: Whos,
+    /// Place of each day in `open`.
+    days: BTreeMap<Option<i32>, usize>,
+    open: Vec<Open>,
 }
 
 impl Share {
-    fn new(at: usize, of: usize, keys: &[(String, DataType)]) -> Self {
-        let coders = keys.iter().map(|(_, dtype)| Coder::new(dtype)).collect();
-        let pairings = keys.iter().skip(1).map(|_| Pairing::default()).collect();
-        Self { at, of, coders, pairings, days: BTreeMap::new(), codes: Vec::new() }
-    }
-
-    fn take(&mut self, batches: &Receiver<Arc<Batch>>) -> Self {
+    fn told(mut self, batches: &Receiver<Arc<Batch>>) -> Told {
         while let Ok(batch) = batches.recv() {
             self.add(&batch);
         }
-        for day in self.days.values_mut() {
-            day.settle();
-        }
-        std::mem::replace(self, Self::new(0, 1, &[]))
+        self.open.iter_mut().for_each(Open::settle);
+        let day = |(on, at): (Option<i32>, usize)| {
+            let Open { who, rows, .. } = std::mem::take(&mut self.open[at]);
+            (on, Day { who, rows })
+        };
+        let days = std::mem::take(&mut self.days).into_iter().map(day).collect();
+        let (codes, values) = self.whos.into_codes().into_iter().unzip();
+        (Part { codes, days }, values)
     }
 
     fn add(&mut self, batch: &Batch) {
-        self.codes.clear();
-        for (key, (coder, values)) in self.coders.iter_mut().zip(&batch.keys).enumerate() {
-            match key.checked_sub(1).and_then(|pairing| self.pairings.get_mut(pairing)) {
-                None => coder.code_some(values, self.at, self.of, &mut self.codes),
-                Some(pairing) => coder.code_more(values, pairing, &mut self.codes),
-            }
-        }
-        let Some(days) = &batch.day else {
-            self.days.entry(None).or_default().add(self.codes.iter().copied());
-            return;
-        };
         // Neighbouring rows are often of one day.
-        let (mut first, mut on) = (0, days.get(0));
-        for (row, day) in days.iter().enumerate() {
-            if day != on {
-                self.days.entry(on).or_default().add(self.codes[first..row].iter().copied());
-                (first, on) = (row, day);
-            }
+        let mut last = None;
+        for row in batch.rows[self.at].iter().map(|row| *row as usize) {
+            let who = self.whos.number(batch.hashes[row], &batch.keys, row);
+            let on = batch.day.as_ref().and_then(|days| days.get(row));
+            let place = match last {
+                Some((known, place)) if known == on => place,
+                _ => self.place(on),
+            };
+            last = Some((on, place));
+            self.open[place].add(who);
         }
-        self.days.entry(on).or_default().add(self.codes[first..batch.height].iter().copied());
-        self.days.retain(|_, day| !day.is_empty());
     }
 
-    /// What there is, and the distinct values of each key.
-    fn part(self) -> (Part, Vec<Distinct>) {
-        let days = self.days.into_iter().map(|(on, day)| (on, Day { who: day.who, rows: day.rows })).collect();
-        let values: Vec<Distinct> = self.coders.into_iter().map(Coder::into_distinct).collect();
-        // NULL has a number too.
-        let whos = self.pairings.last().map_or_else(|| values.first().map_or(0, Distinct::len) + 1, Pairing::len);
-        // From the last pairing back to the first key.
-        let mut left: Vec<u32> = (0..number(whos)).collect();
-        let mut codes = Vec::with_capacity(values.len());
-        for pairing in self.pairings.iter().rev() {
-            codes.push(left.iter().map(|who| pairing.of(*who).1).collect());
-            left.iter_mut().for_each(|who| *who = pairing.of(*who).0);
-        }
-        codes.push(left);
-        codes.reverse();
-        (Part { codes, days }, values)
+    fn place(&mut self, on: Option<i32>) -> usize {
+        let open = &mut self.open;
+        *self.days.entry(on).or_insert_with(|| {
+            open.push(Open::default());
+            open.len() - 1
+        })
     }
 }
 
@@ -350,7 +340,7 @@ impl Share {
 #[derive(Default)]
 struct Open {
     who: Vec<u32>,
-    rows: Vec<u32>,
+    rows: Vec<u8>,
     /// Rows not yet among the others.
     new: Vec<u32>,
 }
@@ -359,12 +349,8 @@ impl Open {
     /// So many rows wait at least before they are sorted in.
     const LEAST: usize = 8192;
 
-    fn is_empty(&self) -> bool {
-        self.who.is_empty() && self.new.is_empty()
-    }
-
-    fn add(&mut self, rows: impl Iterator<Item = u32>) {
-        self.new.extend(rows.filter(|who| *who != SKIPPED));
+    fn add(&mut self, who: u32) {
+        self.new.push(who);
         if self.new.len() >= self.who.len().max(Self::LEAST) {
             self.settle();
         }
@@ -376,13 +362,12 @@ impl Open {
             return;
         }
         self.new.sort_unstable();
-        let (mut who, mut rows) = (Vec::with_capacity(self.who.len()), Vec::with_capacity(self.who.len()));
-        let mut put = |one: u32, count: u32| {
-            if who.last() == Some(&one) {
-                if let Some(last) = rows.last_mut() {
-                    *last += count;
-                }
-            } else {
+        let most = self.who.len() + self.new.len();
+        let (mut who, mut rows) = (Vec::with_capacity(most), Vec::with_capacity(most));
+        // Who was there more often than a count can say comes again.
+        let mut put = |one: u32, count: u8| match (who.last(), rows.last_mut()) {
+            (Some(last), Some(known)) if *last == one && count <= u8::MAX - *known => *known += count,
+            _ => {
                 who.push(one);
                 rows.push(count);
             }
@@ -396,5 +381,31 @@ impl Open {
         }
         old.for_each(|(one, count)| put(one, count));
         (self.who, self.rows, self.new) = (who, rows, Vec::new());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_day_counts_everybody_however_often() {
+        let mut day = Open::default();
+        for round in 0..700 {
+            day.add(7);
+            if round % 2 == 0 {
+                day.add(3);
+            }
+            if round % 100 == 0 {
+                day.settle();
+            }
+        }
+        day.settle();
+        assert!(day.who.is_sorted());
+        let of = |one: u32| {
+            day.who.iter().zip(&day.rows).filter(|(who, _)| **who == one).map(|(_, rows)| u32::from(*rows)).sum::<u32>()
+        };
+        assert_eq!((of(3), of(7), of(0)), (350, 700, 0));
+        assert!(day.who.len() < 10, "{:?}", day.who);
     }
 }

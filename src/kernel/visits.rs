@@ -12,9 +12,10 @@ use std::hash::Hash;
 use polars::prelude::*;
 use rayon::prelude::*;
 
+use super::book::number;
 use super::sums::{ints, periods as periods_column};
 use super::tally::{Part, Tally};
-use crate::expr::calendar::Periods;
+use crate::expr::calendar::{Calendar, Grain, Periods};
 use crate::expr::uses::{AFTER_AS_OF, NO_DATE, OTHER_EVENT, USED, Unit, Uses};
 use paid::Paid;
 use units::{Groups, PeriodOf, Share};
@@ -85,6 +86,7 @@ impl<'a> View<'a> {
         let mut sums: PlHashMap<&str, i64> = PlHashMap::default();
         for part in self.tally.parts() {
             let fates = self.fates_of(part)?;
+            let all_used = fates.iter().all(|fate| *fate == Fate::Used);
             for (on, day) in &part.days {
                 let of_day = match on {
                     None => Some(NO_DATE),
@@ -92,6 +94,10 @@ impl<'a> View<'a> {
                 };
                 if let Some(fate) = of_day {
                     *sums.entry(fate).or_default() += day.rows.iter().map(|rows| i64::from(*rows)).sum::<i64>();
+                    continue;
+                }
+                if all_used {
+                    *sums.entry(USED).or_default() += day.rows.iter().map(|rows| i64::from(*rows)).sum::<i64>();
                     continue;
                 }
                 let mut used = 0;
@@ -138,16 +144,17 @@ impl<'a> View<'a> {
     /// As [`returns`](crate::expr::visits::returns) of the visits of a unit.
     pub(super) fn returns(&self, unit: Unit) -> PolarsResult<Option<DataFrame>> {
         let Some((groups, shares)) = self.shares(unit, None)? else { return Ok(None) };
+        let Some(days) = self.periods(Periods::new(Grain::Day, Calendar::default())) else { return Ok(None) };
         let rows = shares.par_iter().map(|share| {
             let mut last = vec![NEVER; share.series()];
-            let mut visits: PlHashMap<(u32, i32, i32), i64> = PlHashMap::default();
+            let mut visits = Returns::new(groups.len(), &days);
             share.walk(self.uses.last, |on, series| {
                 let before = std::mem::replace(&mut last[series], on);
                 if before != on {
-                    *visits.entry((share.group(series), before, on)).or_default() += 1;
+                    visits.add(share.group(series), before, on);
                 }
             });
-            visits
+            visits.done()
         });
         let rows = summed(rows.collect());
         let mut columns = groups.columns(&rows.iter().map(|((group, ..), _)| *group));
@@ -251,11 +258,63 @@ impl<'a> View<'a> {
             let unit_of = |who: usize| owners.map_or(codes[who], |owners| owners[codes[who] as usize]);
             let counted = (0..part.whos()).filter(|who| fates[*who] == Fate::Used);
             let least = if is_apart { counted.clone().map(unit_of).min().unwrap_or(0) } else { 0 };
-            if let Some(share) = shares.last_mut() {
-                share.add(part, least, counted.map(|who| (who, unit_of(who), groups.number(part, who))));
+            let Some(share) = shares.last_mut() else { continue };
+            if groups.is_one() {
+                share.add(part, least, counted.map(|who| (who, unit_of(who))));
+            } else {
+                share.add_grouped(part, least, counted.map(|who| (who, unit_of(who), groups.number(part, who))));
             }
         }
         Ok(Some((groups, shares)))
+    }
+}
+
+/// How often a day follows another, by group, counted day by day.
+struct Returns {
+    all: PlHashMap<(u32, i32, i32), i64>,
+    /// Number of days, of which the first is never, and the day that is the second.
+    days: usize,
+    first: i32,
+    /// By group and day before the visits of the day at hand; none where these would be too many.
+    row: Vec<i64>,
+    on: i32,
+}
+
+impl Returns {
+    /// So many places stay near the processor.
+    const MOST: usize = 1 << 16;
+
+    fn new(groups: usize, days: &PeriodOf) -> Self {
+        let places = groups * (days.len() + 1);
+        let row = if places <= Self::MOST { vec![0; places] } else { Vec::new() };
+        Self { all: PlHashMap::default(), days: days.len() + 1, first: days.first(), row, on: NEVER }
+    }
+
+    fn add(&mut self, group: u32, before: i32, on: i32) {
+        if self.row.is_empty() {
+            *self.all.entry((group, before, on)).or_default() += 1;
+            return;
+        }
+        if on != self.on {
+            self.keep();
+            self.on = on;
+        }
+        let day = if before == NEVER { 0 } else { usize::try_from(before - self.first).unwrap_or(0) + 1 };
+        self.row[group as usize * self.days + day] += 1;
+    }
+
+    /// Keeps what was counted of the day at hand.
+    fn keep(&mut self) {
+        for (place, visits) in self.row.iter_mut().enumerate().filter(|(_, visits)| **visits > 0) {
+            let (group, day) = (number(place / self.days), place % self.days);
+            let before = if day == 0 { NEVER } else { self.first + i32::try_from(day - 1).unwrap_or(0) };
+            self.all.insert((group, before, self.on), std::mem::take(visits));
+        }
+    }
+
+    fn done(mut self) -> PlHashMap<(u32, i32, i32), i64> {
+        self.keep();
+        self.all
     }
 }
 

@@ -127,6 +127,12 @@ pub trait Metric: Send + Sync {
         Ok(None)
     }
 
+    /// The source of which this metric needs no more of a row than these values: [`Inputs::projected`] gives
+    /// them, in place of its rows, where no other table reads it.
+    fn project(&self) -> Option<Condense> {
+        None
+    }
+
     /// What must hold between the inputs and the written table; each frame selects the rows that break it.
     ///
     /// # Errors
@@ -250,6 +256,7 @@ pub struct LedgerShape {
 #[derive(Clone, Default)]
 pub struct Inputs {
     frames: BTreeMap<String, LazyFrame>,
+    projected: BTreeMap<String, LazyFrame>,
     condensed: BTreeMap<String, Arc<Tally>>,
     steps: BTreeMap<&'static str, LazyFrame>,
 }
@@ -263,12 +270,23 @@ impl Inputs {
     /// Lets go of the frames whose name is not wanted.
     pub fn retain(&mut self, wanted: impl Fn(&str) -> bool) {
         self.frames.retain(|name, _| wanted(name));
+        self.projected.retain(|name, _| wanted(name));
         self.condensed.retain(|name, _| wanted(name));
     }
 
     /// Makes a source available of which only combinations of values were kept.
     pub fn insert_condensed(&mut self, name: impl Into<String>, tally: Arc<Tally>) {
         self.condensed.insert(name.into(), tally);
+    }
+
+    /// Makes a source available of which only some values of each row were kept.
+    pub fn insert_projected(&mut self, name: impl Into<String>, frame: LazyFrame) {
+        self.projected.insert(name.into(), frame);
+    }
+
+    /// The values of [`Metric::project`] of every row, where these are all that was kept.
+    pub fn projected(&self, source: &str) -> Option<LazyFrame> {
+        self.projected.get(source).cloned()
     }
 
     /// The sources of which only combinations were kept.

@@ -18,6 +18,7 @@ use changes::Book;
 use crate::expr::calendar::{date_lit, epoch_day};
 use crate::expr::dims::{cols_of, int};
 use crate::expr::key::packed;
+use crate::expr::condense::Condense;
 use crate::expr::money::MAX_EXACT;
 use crate::expr::steps::first_of_series;
 use crate::kernel::{Intervals, Numbering};
@@ -461,6 +462,10 @@ impl Metric for MrrLedger {
         self.make_step(name, inputs)
     }
 
+    fn project(&self) -> Option<Condense> {
+        self.is_row_by_row().then(|| self.projection())
+    }
+
     fn numbering(&self) -> Option<Numbering> {
         let steps = Numbering { rows: "components", series: "series", numbered: "numbered", owners: self.fx.is_some() };
         (!self.is_plain()).then_some(steps)
@@ -481,8 +486,6 @@ impl Metric for MrrLedger {
     }
 
     fn identities(&self, inputs: &Inputs, output: &LazyFrame) -> PolarsResult<Vec<Identity>> {
-        let price = self.price();
-        let magnitude = (price.float * price.per_month.cast(DataType::Float64)).abs();
         let items = inputs.step("items", || self.items(inputs))?;
         let book = self.book(inputs)?;
         let same_series = || {
@@ -514,7 +517,7 @@ impl Metric for MrrLedger {
             Identity {
                 name: "amounts_fit",
                 meaning: "price times quantity fits 64 bits",
-                broken: self.priced(inputs)?.filter(magnitude.gt_eq(lit(MAX_EXACT))),
+                broken: items.clone().filter(col("fits").not()),
             },
             Identity {
                 name: "intervals_are_placed",

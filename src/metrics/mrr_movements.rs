@@ -165,11 +165,18 @@ impl Metric for MrrMovements {
 
     fn identities(&self, inputs: &Inputs, output: &LazyFrame) -> PolarsResult<Vec<Identity>> {
         let moves = KINDS.iter().map(|k| col(amount(k))).reduce(|a, b| a + b).unwrap_or_else(|| int(0));
-        let mut out = vec![Identity {
-            name: "bridge_closes",
-            meaning: "opening + movements = closing in every row",
-            broken: output.clone().filter((col("opening_mrr") + moves).neq(col("closing_mrr"))),
-        }];
+        let mut out = vec![
+            Identity {
+                name: "bridge_closes",
+                meaning: "opening + movements = closing in every row",
+                broken: output.clone().filter((col("opening_mrr") + moves).neq(col("closing_mrr"))),
+            },
+            Identity {
+                name: "arr_fits",
+                meaning: "ARR is twelve times the closing MRR, which fits 64 bits",
+                broken: output.clone().filter(col("closing_arr").floor_div(int(12)).neq(col("closing_mrr"))),
+            },
+        ];
         out.extend(self.view.chain_identities(output, "opening_mrr", "closing_mrr")?);
         out.extend(self.view.parts_identity(output, "closing_mrr")?);
         out.extend(self.view.closing_identity(inputs, output, "closing_mrr")?);

@@ -7,10 +7,10 @@ use polars::prelude::*;
 
 use super::error::SourceError;
 use super::finding::{self, Measures, NEWEST};
-use super::load::{Judged, blame, careful, engine, reason_of, unchanged, within_limits};
+use super::load::{Judged, blame, careful, engine, reason_of, staying, unchanged, within_limits};
 use super::outcome::{Attrition, LoadedSource, Reason};
 use super::plan::SourcePlan;
-use super::scan::{self, BITS, CODE, FINE, broken_column};
+use super::scan::{self, BITS, CODE, broken_column};
 use crate::checks::{distinct_values, unknown_values};
 use crate::kernel::{Tally, Tallying};
 
@@ -96,16 +96,7 @@ fn tallied(plan: &SourcePlan, columns: &[String], keys: &Keys, measures: &Measur
 impl Reading {
     /// Takes a batch of rows; whether that was enough.
     fn take(&mut self, batch: DataFrame, words: &[String], age: Option<&[Expr; 2]>) -> PolarsResult<bool> {
-        let codes = batch.column(CODE)?.u16()?;
-        let stays = codes.equal(FINE);
-        let batch = if stays.all() {
-            batch
-        } else {
-            for code in codes.iter().flatten().filter(|code| *code != FINE) {
-                *self.left_out.entry(code).or_default() += 1;
-            }
-            batch.filter(&stays)?
-        };
+        let batch = staying(batch, &mut self.left_out)?;
         for word in words {
             if batch.column(word)?.u32()?.not_equal(0).any() {
                 self.is_broken = true;
@@ -156,6 +147,7 @@ fn settled(
     Ok(Some(LoadedSource {
         name: plan.name.clone(),
         frame: DataFrame::empty(),
+        is_projected: false,
         is_condensed: true,
         tally: Some(Arc::new(tally)),
         attrition,

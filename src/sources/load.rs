@@ -1,6 +1,7 @@
 //! Sources into memory: every file scanned once, every row accounted for.
 
 use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use polars::prelude::*;
 
@@ -8,10 +9,11 @@ use super::condense::{self, Keys};
 use super::error::{SourceError, guarded};
 use super::finding::Measures;
 use super::footer;
+use super::gather::Columns;
 use super::outcome::{LoadedSource, Reason};
-use super::plan::SourcePlan;
+use super::plan::{ColumnPlan, SourcePlan};
 use super::problem::Problem;
-use super::scan::{self, CODE, DELETED, ROW};
+use super::scan::{self, BITS, CODE, DELETED, FINE, ROW, broken_column};
 use super::verdict::Rows;
 use super::{quarantine, sample};
 use crate::checks::distinct_values;
@@ -51,14 +53,23 @@ pub fn load(
     wanted: &[(usize, Vec<String>)],
     watch: &mut dyn Watch,
 ) -> Result<Vec<LoadedSource>, SourceError> {
-    load_against(plans, wanted, &BTreeMap::new(), &Measures::default(), watch)
+    load_against(plans, wanted, &Enough::default(), &Measures::default(), watch)
+}
+
+/// What is enough of some sources, by position in the plans.
+#[derive(Default)]
+pub struct Enough {
+    /// The values of which combinations are enough. Such a source is condensed while it is read, unless its
+    /// contract or a broken row asks for the rows: look at [`LoadedSource::is_condensed`].
+    pub condensed: BTreeMap<usize, Keys>,
+    /// The values of each row that are enough: they are computed while it is read, and are its columns in the
+    /// place of the wanted ones, which they may look at.
+    pub projected: BTreeMap<usize, Keys>,
 }
 
 /// As [`load`], and measures the sources as wholes; look at [`LoadedSource::stale`] too.
 ///
-/// `condense` has, by position in `plans`, the values of which combinations are enough. Such a source
-/// is condensed while it is read, unless its contract or a broken row asks for the rows: look at
-/// [`LoadedSource::is_condensed`]. What is told about it is the same.
+/// Where something is `enough`, no more is loaded; what is told about a source is the same.
 ///
 /// # Errors
 ///
@@ -66,7 +77,7 @@ pub fn load(
 pub fn load_against(
     plans: &[SourcePlan],
     wanted: &[(usize, Vec<String>)],
-    condense: &BTreeMap<usize, Keys>,
+    enough: &Enough,
     measures: &Measures,
     watch: &mut dyn Watch,
 ) -> Result<Vec<LoadedSource>, SourceError> {
@@ -74,10 +85,10 @@ pub fn load_against(
     add_targets(plans, &mut wanted);
     let keys_of = |index: usize| {
         let plan = plans.get(index)?;
-        condense.get(&index).filter(|keys| condense::is_enough(plans, plan, keys)).map(|keys| (plan, keys))
+        enough.condensed.get(&index).filter(|keys| condense::is_enough(plans, plan, keys)).map(|keys| (plan, keys))
     };
     let (brief, whole): (Vec<_>, Vec<_>) = wanted.iter().cloned().partition(|(index, _)| keys_of(*index).is_some());
-    let mut sources = judged(plans, &whole, watch)?;
+    let mut sources = judged(plans, &whole, &enough.projected, watch)?;
     // Nothing refers to these, so they come after what they may refer to.
     let mut condensed = Vec::new();
     for (index, columns) in &brief {
@@ -89,7 +100,7 @@ pub fn load_against(
         if let Some(source) = condense::load(plan, columns, keys, &sources, measures)? {
             condensed.push(source);
         } else {
-            sources.push(alone(plans, plan, columns)?);
+            sources.push(alone(plans, plan, columns, None)?);
             let last = sources.len() - 1;
             refer_one(&mut sources, last)?;
         }
@@ -100,7 +111,9 @@ pub fn load_against(
         if watch.cancelled() {
             return Err(SourceError::Cancelled);
         }
-        loaded.push(finish(plan, columns, rows, measures)?);
+        let position = plans.iter().position(|known| known.name == plan.name);
+        let keys = position.and_then(|index| enough.projected.get(&index));
+        loaded.push(finish(plan, columns, keys, rows, measures)?);
     }
     let place = |source: &LoadedSource| {
         wanted.iter().position(|(index, _)| plans.get(*index).is_some_and(|plan| plan.name == source.name))
@@ -116,6 +129,7 @@ pub(super) type Judged<'a, 'b> = (&'a SourcePlan, &'b [String], Rows<'a>);
 pub(super) fn judged<'a, 'b>(
     plans: &'a [SourcePlan],
     wanted: &'b [(usize, Vec<String>)],
+    projected: &BTreeMap<usize, Keys>,
     watch: &mut dyn Watch,
 ) -> Result<Vec<Judged<'a, 'b>>, SourceError> {
     let mut sources: Vec<Judged<'a, 'b>> = Vec::with_capacity(wanted.len());
@@ -125,7 +139,7 @@ pub(super) fn judged<'a, 'b>(
         }
         let Some(plan) = plans.get(*index) else { continue };
         watch.source_started(plan);
-        sources.push(alone(plans, plan, columns)?);
+        sources.push(alone(plans, plan, columns, projected.get(index))?);
         watch.source_read(plan);
     }
     refer(&mut sources)?;
@@ -137,8 +151,10 @@ fn alone<'a, 'b>(
     plans: &'a [SourcePlan],
     plan: &'a SourcePlan,
     columns: &'b [String],
+    projected: Option<&Keys>,
 ) -> Result<Judged<'a, 'b>, SourceError> {
-    let mut rows = read(plan, &with_targets(plans, plan, columns))?;
+    let staying = with_targets(plans, plan, if projected.is_some() { &[] } else { columns });
+    let mut rows = read(plan, &with_targets(plans, plan, columns), &staying, projected)?;
     rows.check_alone().map_err(|error| engine(plan, error))?;
     Ok((plan, columns, rows))
 }
@@ -171,25 +187,35 @@ fn with_targets(plans: &[SourcePlan], plan: &SourcePlan, columns: &[String]) -> 
 }
 
 /// Reads one source: the rows that are neither deleted nor filtered, and the counts of the others.
-fn read<'a>(plan: &'a SourcePlan, columns: &[String]) -> Result<Rows<'a>, SourceError> {
+///
+/// Of the `columns` that are read, those of `staying` are kept, those that checks on the whole source look at,
+/// and the `projected` values, under the names of [`kept_as`].
+fn read<'a>(
+    plan: &'a SourcePlan,
+    columns: &[String],
+    staying: &[String],
+    projected: Option<&Keys>,
+) -> Result<Rows<'a>, SourceError> {
     within_limits(plan)?;
     let total = plan.rows();
-    let wanted = columns;
-    let columns = scan::needed(plan, wanted);
-    let leaving = scan::leaving(plan, &columns, wanted);
-    let result = careful(|| scan::coded(plan, &columns).and_then(|coded| collect(plan, coded, &leaving)));
-    let (mut kept, dropped) = result.map_err(|error| blame(plan, error))?;
+    let columns = scan::needed(plan, columns);
+    let leaving = scan::leaving(plan, &columns, staying);
+    let read = careful(|| gathered(plan, &columns, &leaving, projected)).map_err(|error| blame(plan, error))?;
     unchanged(plan)?;
-    let sorted = kept.column(ROW).and_then(|row| Ok(is_ascending(row.u32()?))).map_err(|error| engine(plan, error))?;
-    if !sorted {
-        kept.sort_in_place([ROW], SortMultipleOptions::new()).map_err(|error| engine(plan, error))?;
-    }
-    let counted = kept.height() as u64 + dropped.iter().map(|(_, rows)| rows).sum::<u64>();
+    let counted = read.frame.height() as u64 + read.left_out.values().sum::<u64>();
     if counted != total {
         let error = polars_err!(ComputeError: "{counted} rows were read where the footers say {total}");
         return Err(engine(plan, error));
     }
-    Rows::new(plan, &kept, &scan::watched(plan, &columns), dropped).map_err(|error| engine(plan, error))
+    tracing::debug!(
+        source = plan.name,
+        rows = read.frame.height(),
+        bytes = read.frame.estimated_size(),
+        columns = read.frame.get_column_names().iter().map(|name| name.as_str()).collect::<Vec<_>>().join(","),
+        "gathered"
+    );
+    let left_out = read.left_out.into_iter().map(|(code, rows)| (reason_of(plan, code), rows)).collect();
+    Rows::new(plan, read.frame, (read.broken, read.odd), left_out).map_err(|error| engine(plan, error))
 }
 
 /// Rows have numbers, and there is room for so many.
@@ -206,29 +232,99 @@ fn is_ascending(rows: &UInt32Chunked) -> bool {
     rows.into_no_null_iter().all(|row| last.replace(row).is_none_or(|before| before < row))
 }
 
-/// One pass over the files: both results hang on one scan.
-///
-/// The shared part is marked by hand: the engine takes a scan that it found to be common apart again
-/// when the filters above it differ.
-fn collect(plan: &SourcePlan, coded: LazyFrame, leaving: &[&str]) -> PolarsResult<(DataFrame, Vec<(Reason, u64)>)> {
-    if plan.deleted.is_none() && plan.filters.is_empty() {
-        let kept = coded.collect_with_engine(Engine::Streaming)?.unwrap_single();
-        return Ok((kept, Vec::new()));
+/// What a scan came to.
+#[derive(Default)]
+struct Gathered {
+    /// The rows that stay, by [`ROW`].
+    frame: DataFrame,
+    /// Number of the others by [`CODE`].
+    left_out: BTreeMap<u16, u64>,
+    /// Rules that rows which stay break, as positions in [`SourcePlan::rules`], with the rows.
+    broken: Vec<(usize, u32)>,
+    /// These rows with all columns that were read.
+    odd: DataFrame,
+}
+
+/// Reads every row once. Batch by batch the rows that stay are kept, and what only the choice needed is let go.
+fn gathered(
+    plan: &SourcePlan,
+    columns: &[&ColumnPlan],
+    leaving: &[&str],
+    projected: Option<&Keys>,
+) -> PolarsResult<Gathered> {
+    let mut coded = scan::coded(plan, columns)?;
+    let schema = coded.collect_schema()?;
+    let values = projected.into_iter().flatten().map(|(name, value)| value.clone().alias(kept_as(name)));
+    let mut coded = coded.with_columns(values.collect::<Vec<_>>());
+    let kept = coded.collect_schema()?;
+    let watched = scan::watched(plan, columns);
+    let words: Vec<String> = (0..watched.len().div_ceil(BITS)).map(broken_column).collect();
+    let is_mark = |name: &str| name == CODE || words.iter().any(|word| word == name);
+    let all: Schema = schema.iter_fields().filter(|field| !is_mark(field.name())).collect();
+    // What is projected stands behind what was read.
+    let values = kept.iter_fields().skip(schema.len());
+    let stay = all.iter_fields().filter(|field| !leaving.contains(&field.name().as_str()));
+    let stay: Schema = stay.chain(values).collect();
+    let rows = usize::try_from(plan.rows()).unwrap_or(usize::MAX);
+    let found = Gathered { odd: DataFrame::empty_with_schema(&all), ..Gathered::default() };
+    let gathered = Arc::new(Mutex::new((found, Some(Columns::new(&stay, rows)))));
+    let gathering = gathered.clone();
+    let take = PlanCallback::new(move |batch: DataFrame| {
+        let mut gathered = gathering.lock().unwrap_or_else(PoisonError::into_inner);
+        let (found, columns) = &mut *gathered;
+        let batch = found.take(batch, &words, &watched)?;
+        columns.as_mut().map_or(Ok(()), |columns| columns.add(&batch))?;
+        Ok(false)
+    });
+    coded.sink_batches(take, true, None)?.collect_with_engine(Engine::Streaming)?;
+    let mut gathered = gathered.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut found = std::mem::take(&mut gathered.0);
+    found.frame = gathered.1.take().map_or_else(|| Ok(DataFrame::empty_with_schema(&stay)), Columns::finish)?;
+    if !is_ascending(found.frame.column(ROW)?.u32()?) {
+        found.frame.sort_in_place([ROW], SortMultipleOptions::new())?;
     }
-    let flags = coded.get_current_optimizations();
-    let mut frames =
-        LazyFrame::collect_all_with_engine(scan::both(plan, coded, leaving), Engine::Streaming, flags)?.into_iter();
-    let (Some(kept), Some(dropped)) = (frames.next(), frames.next()) else {
-        polars_bail!(ComputeError: "two results were asked for");
-    };
-    let codes = dropped.column(CODE)?.u16()?;
-    let counts = dropped.column("#rows")?.i64()?;
-    let by_code: BTreeMap<u16, u64> = codes
-        .into_no_null_iter()
-        .zip(counts.into_no_null_iter())
-        .map(|(code, rows)| (code, rows.unsigned_abs()))
-        .collect();
-    Ok((kept, by_code.into_iter().map(|(code, rows)| (reason_of(plan, code), rows)).collect()))
+    Ok(found)
+}
+
+/// The name of a projected value beside the columns.
+fn kept_as(name: &str) -> String {
+    format!("#kept:{name}")
+}
+
+impl Gathered {
+    /// Takes note of a batch, and gives the rows of it that stay.
+    fn take(&mut self, batch: DataFrame, words: &[String], watched: &[usize]) -> PolarsResult<DataFrame> {
+        let batch = staying(batch, &mut self.left_out)?;
+        for (word, rules) in words.iter().zip(watched.chunks(BITS)) {
+            let bits = batch.column(word)?.u32()?;
+            let is_odd = bits.not_equal(0);
+            if !is_odd.any() {
+                continue;
+            }
+            self.odd.vstack_mut_owned(batch.filter(&is_odd)?.select(self.odd.get_column_names_owned())?)?;
+            let rows = batch.column(ROW)?.u32()?.into_no_null_iter();
+            for (row, mut set) in rows.zip(bits.into_no_null_iter()) {
+                while set != 0 {
+                    self.broken.extend(rules.get(set.trailing_zeros() as usize).map(|rule| (*rule, row)));
+                    set &= set - 1;
+                }
+            }
+        }
+        Ok(batch)
+    }
+}
+
+/// The rows of a batch that stay; the others are counted by [`CODE`].
+pub(super) fn staying(batch: DataFrame, left_out: &mut BTreeMap<u16, u64>) -> PolarsResult<DataFrame> {
+    let codes = batch.column(CODE)?.u16()?;
+    let stays = codes.equal(FINE);
+    if stays.all() {
+        return Ok(batch);
+    }
+    for code in codes.iter().flatten().filter(|code| *code != FINE) {
+        *left_out.entry(code).or_default() += 1;
+    }
+    batch.filter(&stays)
 }
 
 /// Why a row with that code is left out.
@@ -279,6 +375,7 @@ fn refer_one(sources: &mut [Judged<'_, '_>], index: usize) -> Result<(), SourceE
 fn finish(
     plan: &SourcePlan,
     columns: &[String],
+    projected: Option<&Keys>,
     rows: Rows<'_>,
     measures: &Measures,
 ) -> Result<LoadedSource, SourceError> {
@@ -287,7 +384,17 @@ fn finish(
     let stored = careful(|| sample::stored(plan, &bad)).map_err(|error| blame(plan, error))?;
     let samples = careful(|| sample::samples(plan, &rows, &bad, &stored)).map_err(|error| engine(plan, error))?;
     let quarantined = careful(|| quarantine::frame(plan, &bad, &stored)).map_err(|error| engine(plan, error))?;
-    rows.finish(columns, &bad, samples, quarantined, findings).map_err(|error| engine(plan, error))
+    let Some(keys) = projected else {
+        return rows.finish(columns, &bad, samples, quarantined, findings).map_err(|error| engine(plan, error));
+    };
+    let (names, kept): (Vec<&str>, Vec<String>) = keys.iter().map(|(name, _)| (name.as_str(), kept_as(name))).unzip();
+    let renamed = |mut source: LoadedSource| {
+        source.frame.set_column_names(&names)?;
+        source.is_projected = true;
+        Ok(source)
+    };
+    let source = rows.finish(&kept, &bad, samples, quarantined, findings);
+    source.and_then(renamed).map_err(|error| engine(plan, error))
 }
 
 /// Reads files; where the reader stops on bytes that it did not expect, that is an error like any other.

@@ -11,6 +11,7 @@ mod describe;
 mod error;
 mod finding;
 mod footer;
+mod gather;
 mod hive;
 mod load;
 mod outcome;
@@ -34,7 +35,7 @@ pub use condition::{Condition, ConditionFault};
 pub use describe::{Described, SourceRequest, describe};
 pub use error::{SourceError, SourceErrorClass, guarded};
 pub use finding::{Finding, Measures, Verdict, end_of_day};
-pub use load::{Silent, Watch, load, load_against};
+pub use load::{Enough, Silent, Watch, load, load_against};
 pub use outcome::{Action, Attrition, LoadedSource, Reason, Sample, ViolationReport};
 pub use plan::{
     Aggregate, Bearing, ColumnPlan, Currency, Deduplicate, Freshness, Layout, MoneyPlan, Reference, SourcePlan, Stored,

@@ -15,6 +15,8 @@ pub struct LoadedSource {
     pub name: String,
     /// The used rows, in the order of the files; the wanted columns in the wanted order, canonical.
     pub frame: DataFrame,
+    /// Whether `frame` has the values that were enough of each row instead.
+    pub is_projected: bool,
     /// Whether it was condensed while it was read, so that `frame` is empty.
     pub is_condensed: bool,
     /// The combinations of values of a condensed source, and how many rows have each.

@@ -51,26 +51,12 @@ pub fn scan_plan<S: AsRef<str>>(plan: &SourcePlan, wanted: &[S]) -> PolarsResult
     Ok(kept(plan, coded(plan, &columns)?))
 }
 
-/// The rows that stay, and the counts of the others, from one scan.
-///
-/// The columns `leaving` are of no use once the rows are chosen.
-pub(super) fn both(plan: &SourcePlan, coded: LazyFrame, leaving: &[&str]) -> Vec<DslPlan> {
-    let shared = coded.cache();
-    let kept = kept(plan, shared.clone()).drop(by_name(leaving.iter().copied(), true, false));
-    vec![kept.logical_plan, dropped(shared).logical_plan]
-}
-
 /// The rows that neither the deletion flag nor a filter leaves out.
 fn kept(plan: &SourcePlan, coded: LazyFrame) -> LazyFrame {
     if plan.deleted.is_none() && plan.filters.is_empty() {
         return coded;
     }
     coded.filter(col(CODE).eq(lit(FINE)))
-}
-
-/// How many rows the deletion flag and every filter leave out, by code.
-fn dropped(coded: LazyFrame) -> LazyFrame {
-    coded.filter(col(CODE).neq(lit(FINE))).group_by([col(CODE)]).agg([len().cast(DataType::Int64).alias("#rows")])
 }
 
 /// The columns to read: the wanted ones and those that the contract looks at, in declared order.
@@ -94,10 +80,9 @@ pub(super) fn needed<'a, S: AsRef<str>>(plan: &'a SourcePlan, wanted: &[S]) -> V
     plan.columns.iter().filter(|column| names.contains(&column.name.as_str())).collect()
 }
 
-/// The columns among `needed` that only the deletion flag and the filters look at.
+/// The columns among `needed` that only the deletion flag, the filters and rules on single rows look at.
 pub(super) fn leaving<'a, S: AsRef<str>>(plan: &SourcePlan, needed: &[&'a ColumnPlan], wanted: &[S]) -> Vec<&'a str> {
     let mut stay: Vec<&str> = wanted.iter().map(AsRef::as_ref).collect();
-    stay.extend(plan.rules.iter().flat_map(RowRule::columns));
     stay.extend(plan.unique.iter().flatten().map(String::as_str));
     stay.extend(plan.deduplicate.iter().flat_map(|d| d.key.iter().chain(&d.order_by)).map(String::as_str));
     stay.extend(plan.references.iter().map(|reference| reference.column.as_str()));

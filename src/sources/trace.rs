@@ -47,7 +47,7 @@ pub fn trace(
     let found = found.map_err(|error| blame(plan, error))?;
     let mut sources = vec![(index, columns)];
     add_targets(plans, &mut sources);
-    let judged = judged(plans, &sources, watch)?;
+    let judged = judged(plans, &sources, &BTreeMap::new(), watch)?;
     let Some((.., rows)) = judged.first() else { return Ok(DataFrame::default()) };
     let used = rows.used().map_err(|error| engine(plan, error))?;
     let used: BTreeSet<u32> = used

@@ -6,7 +6,7 @@ use super::finding::{self, Finding, Measures};
 use super::outcome::{Action, Attrition, LoadedSource, Reason, Sample, ViolationReport};
 use super::plan::{Bearing, Deduplicate, Reference, SourcePlan, exceeds};
 use super::sample::text;
-use super::scan::{BITS, CODE, ROW, broken_column};
+use super::scan::ROW;
 use crate::checks::{orphans, repeated, superseded, versions};
 use crate::report::format::counted;
 use crate::spec::contract::Severity;
@@ -18,6 +18,8 @@ pub(super) struct Rows<'a> {
     /// Canonical columns, and the row numbers in ascending order.
     frame: DataFrame,
     rows: Vec<u32>,
+    /// Rows that break a rule on single rows, with the columns that only such rules look at; some may be there twice.
+    odd: DataFrame,
     /// By rule the rows that break it, as ascending positions in `frame`: rules on rows, unique columns, references.
     broken: Vec<Vec<u32>>,
     /// Rows of which a later version is used, where the source has versions.
@@ -42,29 +44,23 @@ pub(super) struct Broken {
 }
 
 impl<'a> Rows<'a> {
-    /// Rows of a scan that watched these of the plan's rules.
+    /// Rows of a scan in ascending order, with the rules of the plan that some of them break, and these rows whole.
     pub(super) fn new(
         plan: &'a SourcePlan,
-        frame: &DataFrame,
-        watched: &[usize],
+        frame: DataFrame,
+        (found, odd): (Vec<(usize, u32)>, DataFrame),
         dropped: Vec<(Reason, u64)>,
     ) -> PolarsResult<Self> {
-        let mut frame = frame.drop(CODE)?;
-        let mut broken = vec![Vec::new(); plan.rules.len() + plan.unique.len() + plan.references.len()];
-        for (word, rules) in watched.chunks(BITS).enumerate() {
-            let bits = frame.drop_in_place(&broken_column(word))?;
-            for (at, mut set) in (0_u32..).zip(bits.u32()?.into_no_null_iter()) {
-                while set != 0 {
-                    let rule = rules.get(set.trailing_zeros() as usize);
-                    if let Some(found) = rule.and_then(|rule| broken.get_mut(*rule)) {
-                        found.push(at);
-                    }
-                    set &= set - 1;
-                }
+        let rows: Vec<u32> = frame.column(ROW)?.u32()?.into_no_null_iter().collect();
+        let mut broken: Vec<Vec<u32>> = vec![Vec::new(); plan.rules.len() + plan.unique.len() + plan.references.len()];
+        for (rule, row) in found {
+            let at = rows.binary_search(&row).ok().and_then(|at| u32::try_from(at).ok());
+            if let Some((of_rule, at)) = broken.get_mut(rule).zip(at) {
+                of_rule.push(at);
             }
         }
-        let rows = frame.column(ROW)?.u32()?.into_no_null_iter().collect();
-        Ok(Self { plan, frame, rows, broken, superseded: None, dropped })
+        broken.iter_mut().for_each(|of_rule| of_rule.sort_unstable());
+        Ok(Self { plan, frame, rows, odd, broken, superseded: None, dropped })
     }
 
     /// Finds versions that others replace, then keys that repeat among the rest.
@@ -212,9 +208,14 @@ impl<'a> Rows<'a> {
     /// Canonical values of one row, as text, NULL as `NULL`.
     pub(super) fn shown(&self, row: u32, columns: &[String]) -> Vec<(String, String)> {
         let at = self.rows.binary_search(&row).ok();
+        let odd = || self.odd.column(ROW).ok()?.u32().ok()?.into_no_null_iter().position(|known| known == row);
         let value = |column: &String| {
-            let value = self.frame.column(column).ok()?.get(at?).ok()?;
-            Some((column.clone(), text(&value)))
+            let value = match self.frame.column(column) {
+                Ok(values) => values.get(at?),
+                // Only the rules of single rows look at a column that is not there.
+                Err(_) => self.odd.column(column).ok()?.get(odd()?),
+            };
+            Some((column.clone(), text(&value.ok()?)))
         };
         columns.iter().filter_map(value).collect()
     }
@@ -261,6 +262,7 @@ impl<'a> Rows<'a> {
         Ok(LoadedSource {
             name: self.plan.name.clone(),
             frame: chosen(self.frame, columns, &stays, used)?,
+            is_projected: false,
             is_condensed: false,
             tally: None,
             attrition,

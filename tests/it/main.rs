@@ -25,3 +25,4 @@ mod scans;
 mod sql;
 mod support;
 mod tidy;
+mod wide;

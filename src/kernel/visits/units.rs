@@ -18,12 +18,25 @@ pub(super) struct Share<'a> {
     parts: Vec<(&'a Part, Vec<u32>)>,
     /// Units count from here.
     least: u32,
+    /// Number of units, where these are the series: without dimensions all are in one group.
+    units: usize,
     numbers: Pairing,
 }
 
 impl<'a> Share<'a> {
-    /// Adds a part with those who count, their units, none below `least`, and their groups.
-    pub(super) fn add(&mut self, part: &'a Part, least: u32, counted: impl Iterator<Item = (usize, u32, u32)>) {
+    /// Adds a part with those who count and their units, none below `least`; all are in one group.
+    pub(super) fn add(&mut self, part: &'a Part, least: u32, counted: impl Iterator<Item = (usize, u32)>) {
+        let mut series = vec![NOBODY; part.whos()];
+        self.least = least;
+        for (who, unit) in counted {
+            series[who] = unit - least;
+            self.units = self.units.max((unit - least) as usize + 1);
+        }
+        self.parts.push((part, series));
+    }
+
+    /// As [`Share::add`], with the groups of those who count.
+    pub(super) fn add_grouped(&mut self, part: &'a Part, least: u32, counted: impl Iterator<Item = (usize, u32, u32)>) {
         let mut series = vec![NOBODY; part.whos()];
         self.least = least;
         for (who, unit, group) in counted {
@@ -32,19 +45,19 @@ impl<'a> Share<'a> {
         self.parts.push((part, series));
     }
 
-    /// Number of series.
+    /// No series has a number as high; not all below need to be one.
     pub(super) fn series(&self) -> usize {
-        self.numbers.len()
+        self.units.max(self.numbers.len())
     }
 
     /// The unit of a series.
     pub(super) fn unit(&self, series: usize) -> u32 {
-        self.numbers.of(number(series)).0 + self.least
+        self.least + if self.units > 0 { number(series) } else { self.numbers.of(number(series)).0 }
     }
 
     /// The group of a series.
     pub(super) fn group(&self, series: usize) -> u32 {
-        self.numbers.of(number(series)).1
+        if self.units > 0 { 0 } else { self.numbers.of(number(series)).1 }
     }
 
     /// Calls `visit` with every day up to `last`, in ascending order, and everybody who was there; who is of one
@@ -96,6 +109,16 @@ impl<'a> Groups<'a> {
         Ok(Some(Self { dimensions, numbers: PlHashMap::default(), combinations: Vec::new() }))
     }
 
+    /// Whether there are no dimensions, so that all are in one group.
+    pub(super) fn is_one(&self) -> bool {
+        self.dimensions.is_empty()
+    }
+
+    /// Number of combinations met so far.
+    pub(super) fn len(&self) -> usize {
+        if self.is_one() { 1 } else { self.combinations.len() }
+    }
+
     /// The number of the combination of who is in a part.
     pub(super) fn number(&mut self, part: &Part, who: usize) -> u32 {
         let value = |d: &Dimension<'_>| {
@@ -143,6 +166,16 @@ impl PeriodOf {
             });
         }
         Some(Self { first, days })
+    }
+
+    /// The first day.
+    pub(super) fn first(&self) -> i32 {
+        self.first
+    }
+
+    /// Number of days.
+    pub(super) fn len(&self) -> usize {
+        self.days.len()
     }
 
     fn of(&self, day: i32) -> (i32, i32) {

@@ -4,8 +4,9 @@ use polars::prelude::*;
 
 use super::spec::ChurnAt;
 use super::{Amounts, MrrLedger, next_day};
+use crate::expr::condense::Condense;
 use crate::expr::dims::{NOT_SET, int};
-use crate::expr::money::{div_half_even, rounding_unit};
+use crate::expr::money::{MAX_EXACT, div_half_even, rounding_unit};
 use crate::metrics::Inputs;
 
 /// A price as an exact fraction: `exact * per_month / months` is the amount of one month.
@@ -34,17 +35,30 @@ fn least(a: Expr, b: &Expr) -> Expr {
 
 impl MrrLedger {
     /// One row per row of the source: `customer_id`, `currency`, `begins` (with the trial), `starts`, `ends`
-    /// (never NULL, at most the horizon), `list` (per month, before discounts), `recurs`, `reason`, and as
-    /// needed `subscription`, `account`, `product`, `plan`, `quantity`, `cycle`, `per_month`, `months`.
+    /// (never NULL, at most the horizon), `fits` (whether the price is exact), `list` (per month, before discounts),
+    /// `recurs`, `reason`, and as needed `subscription`, `account`, `product`, `plan`, `quantity`, `cycle`, `per_month`, `months`.
     ///
     /// `list` is NULL where it cannot be computed; an identity refuses such rows.
     pub(super) fn items(&self, inputs: &Inputs) -> PolarsResult<LazyFrame> {
-        let rows = self.priced(inputs)?;
+        let rows = match inputs.projected(&self.from) {
+            Some(rows) => rows,
+            None => self.priced(inputs)?.select(self.item_columns()),
+        };
+        self.owned(rows, inputs)
+    }
+
+    /// The columns of [`Self::items`] from those of the source.
+    pub(super) fn item_columns(&self) -> Vec<Expr> {
         let mut columns =
             vec![col(self.customer.as_str()).alias("customer_id"), self.currency.clone().alias("currency")];
         let (begins, starts, ends) = self.span();
+        let horizon = self.horizon();
+        let is_open = ends.clone().is_null().or(ends.clone().gt(horizon.clone()));
+        let ends = when(is_open).then(horizon).otherwise(ends);
         columns.extend([begins.alias("begins"), starts.alias("starts"), ends.alias("ends")]);
         let price = self.price();
+        let magnitude = (price.float * price.per_month.clone().cast(DataType::Float64)).abs();
+        columns.push(magnitude.lt(lit(MAX_EXACT)).alias("fits"));
         let unit = rounding_unit(&self.currency, self.scale);
         let list = div_half_even(price.exact * price.per_month.clone(), price.months.clone() * unit.clone()) * unit;
         columns.push(list.alias("list"));
@@ -85,11 +99,19 @@ impl MrrLedger {
         if !self.is_plain() {
             columns.extend([price.per_month.alias("per_month"), price.months.alias("months")]);
         }
-        let horizon = self.horizon();
-        let rows = rows.select(columns).with_column(
-            when(col("ends").is_null().or(col("ends").gt(horizon.clone()))).then(horizon).otherwise(col("ends")).alias("ends"),
-        );
-        self.owned(rows, inputs)
+        columns
+    }
+
+    /// The columns of [`Self::items`] as all that is needed of the source.
+    pub(super) fn projection(&self) -> Condense {
+        let named = |value: Expr| Some((value.clone().meta().output_name().ok()?.to_string(), value));
+        Condense { source: self.from.clone(), keys: self.item_columns().into_iter().filter_map(named).collect() }
+    }
+
+    /// Whether an item follows from its row alone, and nothing else is needed of the source.
+    pub(super) fn is_row_by_row(&self) -> bool {
+        let looks_around = self.ending.churn_at == ChurnAt::PeriodEnd && self.subscription.is_some();
+        self.is_plain() && !looks_around && !matches!(self.amounts, Amounts::Snapshots { .. })
     }
 
     /// First day with the trial, first paid day, and the day after the last; the last may be NULL.

@@ -6,7 +6,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::expr::condense::condensed;
-use crate::sources::{Keys, Measures, load_against};
+use crate::sources::{Enough, Keys, Measures, load_against};
 
 const TEXT: &str = "
 sources:
@@ -69,10 +69,14 @@ fn keys() -> Keys {
 
 /// Both ways of loading, the whole one first.
 fn both(plans: &[SourcePlan], keys: Keys) -> [Vec<LoadedSource>; 2] {
+    let condensed = Enough { condensed: BTreeMap::from([(0, keys)]), ..Enough::default() };
+    [Enough::default(), condensed].map(|enough| loaded(plans, &enough))
+}
+
+fn loaded(plans: &[SourcePlan], enough: &Enough) -> Vec<LoadedSource> {
     let wanted = [(0, vec!["customer".to_owned(), "user".to_owned()])];
     let measures = Measures { cutoff: Some("2024-10-06T12:00:00Z".parse().unwrap()), ..Measures::default() };
-    [BTreeMap::new(), BTreeMap::from([(0, keys)])]
-        .map(|condense| load_against(plans, &wanted, &condense, &measures, &mut Silent).unwrap())
+    load_against(plans, &wanted, enough, &measures, &mut Silent).unwrap()
 }
 
 fn sorted(frame: LazyFrame) -> Vec<String> {
@@ -84,16 +88,7 @@ fn sorted(frame: LazyFrame) -> Vec<String> {
 fn same(rows: &[Row]) -> bool {
     let bench = bench(rows);
     let [whole, brief] = both(&bench.plans(TEXT).unwrap(), keys());
-    assert_eq!(whole.len(), brief.len());
-    for (whole, brief) in whole.iter().zip(&brief) {
-        assert_eq!(whole.name, brief.name);
-        assert_eq!(whole.attrition, brief.attrition);
-        assert_eq!(whole.violations, brief.violations);
-        assert_eq!(whole.findings, brief.findings);
-        assert_eq!(whole.proven, brief.proven);
-        assert_eq!(whole.exceeded, brief.exceeded);
-        assert_eq!(whole.quarantined.as_ref().map(super::rows), brief.quarantined.as_ref().map(super::rows));
-    }
+    same_outcome(&whole, &brief);
     let (whole, brief) = (&whole[0], &brief[0]);
     assert!(!whole.is_condensed);
     // Rows that broke a rule have to be shown.
@@ -108,12 +103,57 @@ fn same(rows: &[Row]) -> bool {
     brief.is_condensed
 }
 
+/// Values of each row, one of them under the name of another column.
+fn values() -> Keys {
+    vec![("user".to_owned(), col("customer")), ("twice".to_owned(), col("user") * lit(2))]
+}
+
+/// Whether values of each row are what the whole rows give; `more` is said of the source.
+fn same_projected(rows: &[Row], more: &str) {
+    let bench = bench(rows);
+    let text = TEXT.replace("deleted: gone", &format!("deleted: gone\n    {more}"));
+    let plans = bench.plans(&text).unwrap();
+    let whole = loaded(&plans, &Enough::default());
+    let brief = loaded(&plans, &Enough { projected: BTreeMap::from([(0, values())]), ..Enough::default() });
+    same_outcome(&whole, &brief);
+    assert!(brief[0].is_projected && !whole[0].is_projected);
+    let values = values().into_iter().map(|(name, value)| value.alias(name.as_str())).collect::<Vec<_>>();
+    let expected = whole[0].frame.clone().lazy().select(values).collect().unwrap();
+    assert_eq!(super::rows(&brief[0].frame), super::rows(&expected));
+}
+
+fn same_outcome(whole: &[LoadedSource], brief: &[LoadedSource]) {
+    assert_eq!(whole.len(), brief.len());
+    for (whole, brief) in whole.iter().zip(brief) {
+        assert_eq!(whole.name, brief.name);
+        assert_eq!(whole.attrition, brief.attrition);
+        assert_eq!(whole.violations, brief.violations);
+        assert_eq!(whole.findings, brief.findings);
+        assert_eq!(whole.proven, brief.proven);
+        assert_eq!(whole.exceeded, brief.exceeded);
+        assert_eq!(whole.quarantined.as_ref().map(super::rows), brief.quarantined.as_ref().map(super::rows));
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(24))]
 
     #[test]
     fn sound_rows_are_condensed(rows in prop::collection::vec(some_row(0.0), 0..60)) {
         prop_assert!(same(&rows));
+    }
+
+    #[test]
+    fn projected_values_are_those_of_the_rows(
+        rows in prop::collection::vec(some_row(0.03), 0..60),
+        more in prop::sample::select(&[
+            "",
+            "key: [customer, user]",
+            "deduplicate: {key: [customer], order_by: [user]}",
+            "checks: {some: {aggregate: count(*) > 5}}",
+        ][..]),
+    ) {
+        same_projected(&rows, more);
     }
 
     #[test]

@@ -1,7 +1,6 @@
 //! What we rely on in the engine.
 
 use super::*;
-use crate::sources::scan::{both, coded, needed};
 use crate::sources::scan_plan;
 
 fn some() -> (Bench, Vec<SourcePlan>) {
@@ -15,19 +14,6 @@ fn some() -> (Bench, Vec<SourcePlan>) {
     );
     let plans = bench.plans(&text).unwrap();
     (bench, plans)
-}
-
-#[test]
-fn rows_and_counts_share_one_scan() {
-    let (_bench, plans) = some();
-    let plan = &plans[0];
-    let columns = needed(plan, &["n"]);
-    let rows = coded(plan, &columns).unwrap();
-    let flags = rows.get_current_optimizations();
-    let explained = LazyFrame::explain_all(both(plan, rows, &[]), flags).unwrap();
-    let caches: Vec<&str> = explained.lines().map(str::trim).filter(|line| line.starts_with("CACHE[id: ")).collect();
-    assert_eq!(caches.len(), 2, "{explained}");
-    assert_eq!(caches[0], caches[1], "{explained}");
 }
 
 #[test]
@@ -46,20 +32,16 @@ fn rows_are_numbered_through_all_files() {
 }
 
 #[test]
-fn ten_thousand_footers_take_little_time() {
+fn ten_thousand_footers_are_read() {
     let bench = Bench::new();
     bench.polars("d/0.parquet", df!("n" => [1i64], "t" => ["x"]).unwrap());
     let first = bench.path("d/0.parquet");
     for index in 1..10_000 {
         fs::copy(&first, bench.path(&format!("d/{index}.parquet"))).unwrap();
     }
-    let begun = std::time::Instant::now();
     let found =
         describe(&[SourceRequest { name: "s".to_owned(), path: bench.root().join("d/*.parquet"), optional: false }]);
-    let took = begun.elapsed();
     assert_eq!(found.catalog.sources["s"].files.len(), 10_000);
-    assert!(took.as_secs() < 2, "{took:?}");
-    eprintln!("10,000 footers in {took:?}");
 }
 
 /// Not a law: `cargo test --release -- --ignored speed --nocapture` shows what a load costs.

@@ -1,5 +1,6 @@
 //! How rules are meant, and what holds for a source as a whole.
 
+use crate::sources::Enough;
 use std::collections::BTreeMap;
 
 use super::*;
@@ -122,7 +123,7 @@ fn verdicts(loaded: &LoadedSource) -> Vec<(String, Verdict)> {
 
 fn against(bench: &Bench, text: &str, measures: &Measures) -> LoadedSource {
     let plans = bench.plans(text).unwrap_or_else(|messages| panic!("{messages}"));
-    load_against(&plans, &[(0, Vec::new())], &BTreeMap::new(), measures, &mut Silent).unwrap().remove(0)
+    load_against(&plans, &[(0, Vec::new())], &Enough::default(), measures, &mut Silent).unwrap().remove(0)
 }
 
 #[test]
