@@ -1,6 +1,6 @@
-"""Runs one file of SQL in one engine and ends: a contestant is a whole process.
+"""Runs files of SQL in one engine and ends: a contestant is a whole process.
 
-Usage: python engines.py duckdb|clickhouse FILE EXPORTS OUT
+Usage: python engines.py duckdb|clickhouse FILE[,FILE] EXPORTS OUT
 """
 
 import re
@@ -33,5 +33,6 @@ def clickhouse(sql: str) -> None:
 
 
 if __name__ == "__main__":
-    engine, file, exports, out = sys.argv[1:]
-    {"duckdb": duckdb, "clickhouse": clickhouse}[engine](statements(Path(file), exports, out))
+    engine, files, exports, out = sys.argv[1:]
+    sql = "\n".join(statements(Path(file), exports, out) for file in files.split(","))
+    {"duckdb": duckdb, "clickhouse": clickhouse}[engine](sql)

@@ -30,6 +30,9 @@ CUSTOMERS = 1_000_000
 EVENTS_PER_CUSTOMER = 50
 # What the families read; the rest of a sample is removed, for it is most of it.
 TABLES = {"revenue": ("customers", "subscription_items"), "usage": ("usage_events",)}
+# Both in one process, as a nightly run does.
+NIGHTLY = ("revenue", "usage")
+TABLES["nightly"] = tuple(table for family in NIGHTLY for table in TABLES[family])
 
 
 @dataclass(frozen=True)
@@ -42,15 +45,22 @@ class Contestant:
     # Tables that it does not make.
     spared: tuple[str, ...] = ()
 
+    def files(self, family: str) -> list[Path]:
+        """What it runs for a family; SQL of several families runs as one."""
+        single = family != "nightly" or not self.file.endswith(".sql")
+        return [HERE / part / self.file for part in ((family,) if single else NIGHTLY)]
+
     def command(self, family: str, tenure: Path, exports: Path, out: Path, ids: str) -> list[str]:
-        file = HERE / family / self.file
+        files = self.files(family)
+        file = files[0]
         if self.name == "tenure":
             params = [f"exports={exports}", f"id={'int' if ids == 'bigint' else 'string'}"]
             given = [part for param in params for part in ("--param", param)]
             return [str(tenure), "run", str(file), "--root", str(out), "--quiet", "--result", "none", *given]
         if file.suffix == ".sql":
             engine = "clickhouse" if self.package == "chdb" else "duckdb"
-            return [sys.executable, str(HERE / "engines.py"), engine, str(file), str(exports), str(out)]
+            sql = ",".join(map(str, files))
+            return [sys.executable, str(HERE / "engines.py"), engine, sql, str(exports), str(out)]
         return [sys.executable, str(file), str(exports), str(out)]
 
 
@@ -110,7 +120,7 @@ def empty(folder: Path) -> Path:
 def data(tenure: Path, root: Path, scale: float, ids: str, families: list[str]) -> Path:
     """The exports at a scale, made with `tenure sample` unless they are there already."""
     customers = round(CUSTOMERS * scale)
-    events = customers * EVENTS_PER_CUSTOMER if "usage" in families else 0
+    events = customers * EVENTS_PER_CUSTOMER if any("usage_events" in TABLES[family] for family in families) else 0
     with_events = root / f"{customers}-{ids}-events"
     folder = with_events if events or with_events.with_suffix(".made").exists() else root / f"{customers}-{ids}"
     made = folder.with_suffix(".made")
@@ -168,7 +178,7 @@ def contest(args: argparse.Namespace, family: str, scale: float, ids: str, expor
     reference: Contestant | None = None
     for contestant in CONTESTANTS:
         name = contestant.name
-        if name not in args.contestants or not (HERE / family / contestant.file).exists():
+        if name not in args.contestants or not all(file.exists() for file in contestant.files(family)):
             continue
         if contestant.package and not version(contestant.package):
             remarks.append(f"`{name}` did not run: `{contestant.package}` is not installed; `{INSTALL}`")
@@ -339,13 +349,13 @@ def arguments() -> argparse.Namespace:
         "--scales", default="1", help="scale 1 is a million customers and 50 million events; 0.1,1 for two"
     )
     parser.add_argument("--ids", type=listed(["stripe", "bigint"]), default="stripe,bigint", help="how ids are written")
-    parser.add_argument("--families", type=listed(list(TABLES)), default="revenue,usage", help="what is computed")
+    parser.add_argument("--families", type=listed(list(TABLES)), default="revenue,usage,nightly", help="what is computed")
     parser.add_argument("--contestants", type=listed(names), default=",".join(names), help="who takes part")
     parser.add_argument(
         "--rounds", type=int, default=5, help="how often each runs after the run that is checked; 0 only checks"
     )
     parser.add_argument(
-        "--largest-usage", type=float, default=1, help="largest scale of the usage family: events take disk"
+        "--largest-usage", type=float, default=1, help="largest scale of families with events: they take disk"
     )
     parser.add_argument("--write", action="store_true", help="also put the report into benches/README.md")
     args = parser.parse_args()
@@ -367,7 +377,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as temporary:
         root = (args.data or Path(temporary) / "data").resolve()
         for scale in args.scales:
-            families = [f for f in args.families if f != "usage" or scale <= args.largest_usage]
+            families = [f for f in args.families if "usage_events" not in TABLES[f] or scale <= args.largest_usage]
             for ids in args.ids:
                 exports = data(args.tenure, root, scale, ids, families)
                 for family in families:

@@ -94,7 +94,7 @@ FAMILIES: dict[str, dict[str, Table]] = {
             keys=("grain", "unit", "period_start"),
             counts=("active", "new", "returning", "resurrecting", "dormant", "active_days"),
         ),
-        "cohorts": Table(
+        "usage_cohorts": Table(
             keys=("cohort", "period_offset"),
             counts=("cohort_size", "retained"),
             # Cells whose week is not over have no values.
@@ -102,6 +102,9 @@ FAMILIES: dict[str, dict[str, Table]] = {
         ),
     },
 }
+
+# Both in one process.
+FAMILIES["nightly"] = FAMILIES["revenue"] | FAMILIES["usage"]
 
 
 def quoted(names: Iterable[str]) -> str:

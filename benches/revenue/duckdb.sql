@@ -10,11 +10,11 @@
 --
 -- ${exports} and ${out} are put in by run.py. Money is BIGINT in units of 10^-6 major units, as in the pipeline.
 
-CREATE TEMP TABLE hours AS
+CREATE OR REPLACE TEMP TABLE hours AS
 SELECT h AS hour, CAST(to_timestamp(h * 3600) AT TIME ZONE 'America/New_York' AS DATE) AS day
 FROM range(CAST(epoch(TIMESTAMP '2020-01-01') AS BIGINT) // 3600, CAST(epoch(TIMESTAMP '2030-01-01') AS BIGINT) // 3600) r(h);
 
-CREATE TEMP TABLE intervals AS
+CREATE OR REPLACE TEMP TABLE intervals AS
 WITH raw AS (
   SELECT customer_id, CAST(currency = 'usd' AS BIGINT) AS is_usd,
          greatest(start_date, coalesce(trial_end, start_date)) AS starts,
@@ -36,11 +36,11 @@ SELECT customer_id, is_usd, starts - DATE '1970-01-01' AS starts, ends - DATE '1
          * CASE WHEN is_usd = 1 THEN 1 ELSE 100 END AS mrr
 FROM divided;
 
-CREATE TEMP TABLE segments AS
+CREATE OR REPLACE TEMP TABLE segments AS
 SELECT segment, row_number() OVER (ORDER BY segment) - 1 AS code
 FROM (SELECT segment FROM read_parquet('${exports}/customers/*.parquet') WHERE segment IS NOT NULL UNION SELECT '(not set)');
 
-CREATE TEMP TABLE customers AS
+CREATE OR REPLACE TEMP TABLE customers AS
 WITH numbered AS (
   SELECT customer_id, row_number() OVER () AS n FROM (SELECT DISTINCT customer_id FROM intervals ORDER BY customer_id)
 )
@@ -48,18 +48,18 @@ SELECT customer_id, n, code
 FROM numbered LEFT JOIN read_parquet('${exports}/customers/*.parquet') c USING (customer_id)
 JOIN segments s ON s.segment = coalesce(c.segment, '(not set)');
 
-CREATE TEMP TABLE numbered AS
+CREATE OR REPLACE TEMP TABLE numbered AS
 SELECT n * 1048576 + code * 131072 + is_usd * 65536 AS series, starts, ends, mrr FROM intervals JOIN customers USING (customer_id);
 
-CREATE TEMP TABLE net AS
+CREATE OR REPLACE TEMP TABLE net AS
 WITH changes AS (SELECT series + unnest([starts, ends]) AS key, unnest([mrr, -mrr]) AS delta FROM numbered)
 SELECT key, CAST(sum_no_overflow(delta) AS BIGINT) AS delta FROM changes GROUP BY key HAVING sum_no_overflow(delta) <> 0;
 
-CREATE TEMP TABLE sorted AS
+CREATE OR REPLACE TEMP TABLE sorted AS
 SELECT key, delta, customer_id FROM net JOIN customers ON n = key >> 20 ORDER BY key;
 
 -- One row per change, with what was paid first and when. The last row of who still pays is the end on 2026-07-01.
-CREATE TEMP TABLE ledger AS
+CREATE OR REPLACE TEMP TABLE ledger AS
 WITH running AS (
   SELECT *, CAST(sum_no_overflow(delta) OVER (ROWS UNBOUNDED PRECEDING) AS BIGINT) AS after,
          coalesce(lag(key) OVER () >> 16 <> key >> 16, true) AS is_new
@@ -87,7 +87,7 @@ COPY (
 ) TO '${out}/ledger.parquet' (COMPRESSION zstd);
 
 -- The months at whose end somebody pays another amount than at the end of the month before.
-CREATE TEMP TABLE steps AS
+CREATE OR REPLACE TEMP TABLE steps AS
 WITH months AS (
   SELECT series, month, first_month, after,
          lead(series) OVER () IS DISTINCT FROM series OR lead(month) OVER () IS DISTINCT FROM month AS is_last
@@ -97,7 +97,7 @@ WITH months AS (
 )
 SELECT * FROM ends WHERE before <> after;
 
-CREATE TEMP TABLE moves AS
+CREATE OR REPLACE TEMP TABLE moves AS
 SELECT series & 15 AS grp, month,
        CAST(sum(CASE WHEN before = 0 AND first_month = month THEN after ELSE 0 END) AS BIGINT) AS new_mrr,
        CAST(sum(CASE WHEN before = 0 AND first_month <> month THEN after ELSE 0 END) AS BIGINT) AS reactivation_mrr,
@@ -112,7 +112,7 @@ SELECT series & 15 AS grp, month,
 FROM steps WHERE month < 2026 * 12 + 6 GROUP BY ALL;
 
 -- Two intervals of a customer that overlap when the earlier one is moved by twelve months: what was paid then, and now.
-CREATE TEMP TABLE retained AS
+CREATE OR REPLACE TEMP TABLE retained AS
 WITH spans AS (
   SELECT series, after, month AS opens, lead(month) OVER () AS closes FROM steps
 ), paying AS (
@@ -131,11 +131,11 @@ SELECT grp, month, CAST(sum(net) AS BIGINT) AS net, CAST(sum(gross) AS BIGINT) A
 FROM changes GROUP BY ALL;
 
 -- From here on everything is small: months x segments.
-CREATE TEMP TABLE grid AS
+CREATE OR REPLACE TEMP TABLE grid AS
 WITH groups AS (SELECT grp, grp & 1 AS is_usd, min(month) AS opens FROM moves GROUP BY grp)
 SELECT grp, unnest(range((SELECT min(opens) FROM groups o WHERE o.is_usd = g.is_usd), 2026 * 12 + 6)) AS month FROM groups g;
 
-CREATE TEMP TABLE changes AS
+CREATE OR REPLACE TEMP TABLE changes AS
 WITH parts AS (
   SELECT g.grp, g.month, m.* EXCLUDE (grp, month), r.* EXCLUDE (grp, month)
   FROM grid g LEFT JOIN moves m ON m.grp = g.grp AND m.month = g.month
@@ -148,7 +148,7 @@ WITH parts AS (
 SELECT period_start, currency, segment, segment IS NULL AS is_total, CAST(sum(coalesce(COLUMNS(* EXCLUDE (period_start, currency, segment)), 0)) AS BIGINT)
 FROM named GROUP BY GROUPING SETS ((period_start, currency, segment), (period_start, currency));
 
-CREATE TEMP TABLE bridge AS
+CREATE OR REPLACE TEMP TABLE bridge AS
 WITH closed AS (
   SELECT *, CAST(sum(new_mrr + reactivation_mrr + expansion_mrr + contraction_mrr + churned_mrr) OVER w AS BIGINT) AS closing_mrr,
          CAST(sum(new_customers + reactivation_customers - churned_customers) OVER w AS BIGINT) AS closing_customers,

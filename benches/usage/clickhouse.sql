@@ -73,7 +73,7 @@ SELECT grain, unit,
 FROM filled ORDER BY grain, unit, period_start;
 
 -- A cohort is a week of first use; the last week that is over at as_of begins on 2026-06-22.
-INSERT INTO FUNCTION file('${out}/cohorts.parquet', Parquet)
+INSERT INTO FUNCTION file('${out}/usage_cohorts.parquet', Parquet)
 WITH weeks AS (
   SELECT toInt64(cohort) AS first, toInt64(intDiv(pair.2 + 3, 7)) AS week, sum(n) AS retained
   FROM user_pairs WHERE pair.1 = 0 OR intDiv(pair.1 + 3, 7) < intDiv(pair.2 + 3, 7) GROUP BY first, week

@@ -8,17 +8,17 @@
 --
 -- ${exports} and ${out} are put in by run.py. Days are numbers since 1970-01-01.
 
-CREATE TEMP TABLE hours AS
+CREATE OR REPLACE TEMP TABLE hours AS
 SELECT h AS hour, CAST(CAST(to_timestamp(h * 3600) AT TIME ZONE 'America/New_York' AS DATE) - DATE '1970-01-01' AS USMALLINT) AS day
 FROM range(CAST(epoch(TIMESTAMP '2025-01-01') AS BIGINT) // 3600, CAST(epoch(TIMESTAMP '2027-01-01') AS BIGINT) // 3600) r(h);
 
-CREATE TEMP TABLE visits AS
+CREATE OR REPLACE TEMP TABLE visits AS
 SELECT DISTINCT user_id, customer_id, day
 FROM read_parquet('${exports}/usage_events/*.parquet') JOIN hours ON hour = epoch_us(occurred_at) // 3600000000
 WHERE user_id IS NOT NULL AND customer_id IS NOT NULL AND day <= DATE '2026-06-30' - DATE '1970-01-01';
 
 -- Sorted lists of days are cheaper than windows over users.
-CREATE TEMP TABLE user_pairs AS
+CREATE OR REPLACE TEMP TABLE user_pairs AS
 WITH lists AS (
   SELECT list_sort(list_distinct(list(day))) AS days FROM visits GROUP BY user_id
 ), days AS (
@@ -26,7 +26,7 @@ WITH lists AS (
 )
 SELECT (first + 3) // 7 AS cohort, previous, day, count(*) AS n FROM days GROUP BY ALL;
 
-CREATE TEMP TABLE customer_pairs AS
+CREATE OR REPLACE TEMP TABLE customer_pairs AS
 WITH lists AS (
   SELECT list_sort(list_distinct(list(day))) AS days FROM visits GROUP BY customer_id
 ), days AS (
@@ -35,7 +35,7 @@ WITH lists AS (
 SELECT previous, day, count(*) AS n FROM days GROUP BY ALL;
 
 -- From here on everything is small.
-CREATE TEMP TABLE pairs AS
+CREATE OR REPLACE TEMP TABLE pairs AS
 WITH units AS (
   SELECT 'user' AS unit, previous, day, n FROM user_pairs
   UNION ALL SELECT 'customer', previous, day, n FROM customer_pairs
@@ -84,4 +84,4 @@ COPY (
   SELECT DATE '1970-01-01' + CAST(t.cohort * 7 - 3 AS INT) AS cohort, k AS period_offset, cohort_size, coalesce(retained, 0) AS retained
   FROM triangle t LEFT JOIN weeks w ON w.cohort = t.cohort AND w.week = t.cohort + k
   WHERE (t.cohort + k) * 7 - 3 <= DATE '2026-06-22' - DATE '1970-01-01' ORDER BY cohort, period_offset
-) TO '${out}/cohorts.parquet' (COMPRESSION zstd);
+) TO '${out}/usage_cohorts.parquet' (COMPRESSION zstd);

@@ -144,7 +144,7 @@ def main(exports: Path, out: Path) -> None:
             c("retained").fill_null(0),
         )
         .sort("cohort", "period_offset")
-        .write_parquet(out / "cohorts.parquet")
+        .write_parquet(out / "usage_cohorts.parquet")
     )
 
 

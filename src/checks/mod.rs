@@ -11,6 +11,6 @@ pub use row::{CurrencyRule, RowRule, check_regex};
 pub use value::{Literal, canonical_type};
 
 pub(crate) use references::{distinct_values, orphans, unknown_values};
-pub(crate) use row::{check_column, is_one_of, unread_column};
+pub(crate) use row::{check_column, unread_column};
 pub(crate) use unique::{repeated, superseded, versions};
 pub(crate) use value::days;

@@ -5,7 +5,7 @@ use std::fmt;
 use polars::prelude::*;
 
 use super::Literal;
-use crate::money;
+use crate::expr::money::by_places;
 
 /// What a currency rule asks.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -110,8 +110,9 @@ impl RowRule {
         match self {
             Self::Parse(column) => col(unread_column(column)),
             Self::Currency(column, CurrencyRule::Known { places }) => {
-                let codes = known_codes(*places);
-                col(column.as_str()).is_not_null().and(is_one_of(col(column.as_str()), codes).not())
+                let most = places.unwrap_or(u8::MAX);
+                let known = by_places(&col(column.as_str()), move |places| (places <= most).then_some(1));
+                col(column.as_str()).is_not_null().and(known.is_null())
             }
             Self::Currency(column, CurrencyRule::Given(currency)) => {
                 col(unread_column(column)).and(col(currency.as_str()).is_null())
@@ -142,17 +143,6 @@ pub(crate) fn unread_column(column: &str) -> String {
 /// The helper column that holds what a check says of a row.
 pub(crate) fn check_column(name: &str) -> String {
     format!("#check:{name}")
-}
-
-/// Whether a text is in a list.
-pub(crate) fn is_one_of(value: Expr, list: Vec<&str>) -> Expr {
-    value.is_in(lit(Series::new("list".into(), list)).implode(true), false)
-}
-
-/// Currency codes whose minor unit has at most so many decimal places; all without a limit.
-fn known_codes(places: Option<u8>) -> Vec<&'static str> {
-    let exponents = (0..=4).filter(|exponent| places.is_none_or(|most| *exponent <= most));
-    exponents.flat_map(money::codes_with_exponent).collect()
 }
 
 /// Compiles a regular expression in the engine's dialect.

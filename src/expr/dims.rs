@@ -44,3 +44,14 @@ pub fn with_total(parts: &LazyFrame, keys: &[&str], by: &[String], sums: &[&str]
 pub fn sort_on(frame: LazyFrame, grain: &[String]) -> LazyFrame {
     frame.sort(grain, SortMultipleOptions::default().with_nulls_last(true).with_maintain_order(false))
 }
+
+/// Whether a text is in a list.
+pub fn is_one_of(value: Expr, list: Vec<&str>) -> Expr {
+    /// Up to so many texts are compared faster than they are looked up.
+    const FEW: usize = 8;
+    if (1..=FEW).contains(&list.len()) {
+        let any = list.iter().map(|text| value.clone().eq(lit(*text))).reduce(Expr::or);
+        return any.unwrap_or_else(|| lit(false));
+    }
+    value.is_in(lit(Series::new("list".into(), list)).implode(true), false)
+}

@@ -108,16 +108,35 @@ fn round_half_even(floor: &Expr, rest: Expr, denominator: Expr) -> Expr {
 /// 1 for a currency with the largest exponent of the pipeline, 100 for JPY beside USD. NULL for a
 /// code that is not ISO 4217.
 pub fn rounding_unit(currency: &Expr, scale: u8) -> Expr {
-    let mut unit = lit(NULL).cast(DataType::Int64);
-    for exponent in [0u8, 2, 3, 4] {
-        // A currency with more places than the scale holds was refused with its source.
-        let Some(power) = scale.checked_sub(4 + exponent) else { continue };
-        let size = 10i64.pow(u32::from(power));
-        let codes: Vec<&str> = money::codes_with_exponent(exponent).collect();
-        let listed = lit(Series::new("codes".into(), codes)).implode(true);
-        unit = when(currency.clone().is_in(listed, false)).then(int(size)).otherwise(unit);
+    // A currency with more places than the scale holds was refused with its source.
+    by_places(currency, move |places| Some(10i64.pow(u32::from(scale.checked_sub(4 + places)?))))
+}
+
+/// A whole number per row by the decimal places of its currency; NULL for what is no ISO 4217 code.
+///
+/// Looked up once per code and batch: comparing every row with all codes takes several times as long.
+pub fn by_places(currency: &Expr, value: impl Fn(u8) -> Option<i64> + Send + Sync + 'static) -> Expr {
+    let of_code = move |code: &str| money::exponent(code).and_then(&value);
+    if let Expr::Literal(LiteralValue::Scalar(one)) = currency
+        && let Some(code) = one.as_any_value().get_str()
+    {
+        return of_code(code).map_or_else(|| lit(NULL).cast(DataType::Int64), int);
     }
-    unit
+    let of_rows = move |column: Column| {
+        let codes = column.str()?;
+        let mut known: PlHashMap<&str, Option<i64>> = PlHashMap::default();
+        let mut last = ("", None);
+        let values = codes.iter().map(|code| {
+            let code = code?;
+            if code != last.0 {
+                last = (code, *known.entry(code).or_insert_with(|| of_code(code)));
+            }
+            last.1
+        });
+        Ok(values.collect::<Int64Chunked>().with_name(column.name().clone()).into_column())
+    };
+    let whole = |_: &Schema, field: &Field| Ok(Field::new(field.name().clone(), DataType::Int64));
+    currency.clone().map_with_fmt_str(of_rows, whole, "by_places")
 }
 
 /// A float amount rounded half-even to whole units, as `Int64`; NULL where it does not fit.

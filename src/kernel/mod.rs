@@ -26,7 +26,7 @@ pub use tally::{Tally, Tallying};
 
 use std::collections::BTreeMap;
 use std::ops::Range;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use polars::prelude::*;
 
@@ -73,6 +73,11 @@ pub struct Paying {
 }
 
 impl Pass<'_> {
+    /// Whether it looks at steps of its table, beside what is on the shelf.
+    fn needs_steps(&self) -> bool {
+        matches!(self, Self::ActivePaying(..))
+    }
+
     /// The frame of the step; `None` where what is walked is not there, or cannot be walked.
     fn run(&self, shelf: &Shelf, steps: &BTreeMap<&'static str, DataFrame>) -> PolarsResult<Option<DataFrame>> {
         let book = |ledger: &str| shelf.books.get(ledger);
@@ -188,6 +193,8 @@ impl Rows {
 pub struct Shelf {
     books: BTreeMap<String, Arc<Book>>,
     tallies: BTreeMap<String, Arc<Tally>>,
+    /// What passes gave that look at nothing else, by their description: tables ask for the same ones.
+    given: Mutex<BTreeMap<String, Option<DataFrame>>>,
 }
 
 impl Shelf {
@@ -211,8 +218,12 @@ impl Shelf {
 
     /// Lets go of the ledgers and sources whose name is not wanted.
     pub fn retain(&mut self, wanted: impl Fn(&str) -> bool) {
+        let before = self.books.len() + self.tallies.len();
         self.books.retain(|name, _| wanted(name));
         self.tallies.retain(|name, _| wanted(name));
+        if self.books.len() + self.tallies.len() < before {
+            self.given = Mutex::default();
+        }
     }
 
     /// Runs a pass; `steps` are the steps of its table that were computed before. `None` when what it walks is not
@@ -221,7 +232,17 @@ impl Shelf {
     /// # Errors
     /// When a ledger or a step lacks a column, which is a bug.
     pub fn run(&self, pass: &Pass<'_>, steps: &BTreeMap<&'static str, DataFrame>) -> PolarsResult<Option<DataFrame>> {
-        pass.run(self, steps)
+        if pass.needs_steps() {
+            return pass.run(self, steps);
+        }
+        let description = format!("{pass:?}");
+        let known = || self.given.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(given) = known().get(&description) {
+            return Ok(given.clone());
+        }
+        let given = pass.run(self, steps)?;
+        known().insert(description, given.clone());
+        Ok(given)
     }
 
     fn view<'a>(&'a self, uses: &'a Uses<'a>) -> Option<visits::View<'a>> {

@@ -10,7 +10,7 @@ use super::finding::{self, Measures, NEWEST};
 use super::load::{Judged, blame, careful, engine, reason_of, staying, unchanged, within_limits};
 use super::outcome::{Attrition, LoadedSource, Reason};
 use super::plan::SourcePlan;
-use super::scan::{self, BITS, CODE, broken_column};
+use super::scan::{self, CODE, broken_column};
 use crate::checks::{distinct_values, unknown_values};
 use crate::kernel::{Tally, Tallying};
 
@@ -67,11 +67,11 @@ struct Reading {
 /// Reads a source; `None` where a row that stays breaks a rule.
 fn tallied(plan: &SourcePlan, columns: &[String], keys: &Keys, measures: &Measures) -> PolarsResult<Option<Tallied>> {
     let columns = scan::needed(plan, columns);
-    let words: Vec<String> = (0..scan::watched(plan, &columns).len().div_ceil(BITS)).map(broken_column).collect();
+    let marks: Vec<String> = (0..scan::watched(plan, &columns).len()).map(broken_column).collect();
     let age = finding::newest(plan, measures);
     let mut values: Vec<Expr> = keys.iter().map(|(name, value)| value.clone().alias(name.as_str())).collect();
     values.push(col(CODE));
-    values.extend(words.iter().map(|word| col(word.as_str())));
+    values.extend(marks.iter().map(|mark| col(mark.as_str())));
     // Under the name of a column stands that column, so it is there once.
     let aged = plan.freshness.iter().filter(|_| age.is_some()).map(|freshness| freshness.column.as_str());
     values.extend(aged.filter(|name| keys.iter().all(|(known, _)| known != name)).map(col));
@@ -84,7 +84,7 @@ fn tallied(plan: &SourcePlan, columns: &[String], keys: &Keys, measures: &Measur
     let reading = Arc::new(Mutex::new(reading));
     let reader = reading.clone();
     let take = PlanCallback::new(move |batch: DataFrame| {
-        reader.lock().unwrap_or_else(PoisonError::into_inner).take(batch, &words, age.as_ref())
+        reader.lock().unwrap_or_else(PoisonError::into_inner).take(batch, &marks, age.as_ref())
     });
     rows.sink_batches(take, false, None)?.collect_with_engine(Engine::Streaming)?;
     let mut reading = reading.lock().unwrap_or_else(PoisonError::into_inner);
@@ -95,10 +95,10 @@ fn tallied(plan: &SourcePlan, columns: &[String], keys: &Keys, measures: &Measur
 
 impl Reading {
     /// Takes a batch of rows; whether that was enough.
-    fn take(&mut self, batch: DataFrame, words: &[String], age: Option<&[Expr; 2]>) -> PolarsResult<bool> {
+    fn take(&mut self, batch: DataFrame, marks: &[String], age: Option<&[Expr; 2]>) -> PolarsResult<bool> {
         let batch = staying(batch, &mut self.left_out)?;
-        for word in words {
-            if batch.column(word)?.u32()?.not_equal(0).any() {
+        for mark in marks {
+            if batch.column(mark)?.bool()?.any() {
                 self.is_broken = true;
                 return Ok(true);
             }

@@ -13,7 +13,7 @@ use super::gather::Columns;
 use super::outcome::{LoadedSource, Reason};
 use super::plan::{ColumnPlan, SourcePlan};
 use super::problem::Problem;
-use super::scan::{self, BITS, CODE, DELETED, FINE, ROW, broken_column};
+use super::scan::{self, CODE, DELETED, FINE, ROW, broken_column};
 use super::verdict::Rows;
 use super::{quarantine, sample};
 use crate::checks::distinct_values;
@@ -258,8 +258,8 @@ fn gathered(
     let mut coded = coded.with_columns(values.collect::<Vec<_>>());
     let kept = coded.collect_schema()?;
     let watched = scan::watched(plan, columns);
-    let words: Vec<String> = (0..watched.len().div_ceil(BITS)).map(broken_column).collect();
-    let is_mark = |name: &str| name == CODE || words.iter().any(|word| word == name);
+    let marks: Vec<String> = (0..watched.len()).map(broken_column).collect();
+    let is_mark = |name: &str| name == CODE || marks.iter().any(|mark| mark == name);
     let all: Schema = schema.iter_fields().filter(|field| !is_mark(field.name())).collect();
     // What is projected stands behind what was read.
     let values = kept.iter_fields().skip(schema.len());
@@ -272,7 +272,7 @@ fn gathered(
     let take = PlanCallback::new(move |batch: DataFrame| {
         let mut gathered = gathering.lock().unwrap_or_else(PoisonError::into_inner);
         let (found, columns) = &mut *gathered;
-        let batch = found.take(batch, &words, &watched)?;
+        let batch = found.take(batch, &marks, &watched)?;
         columns.as_mut().map_or(Ok(()), |columns| columns.add(&batch))?;
         Ok(false)
     });
@@ -293,22 +293,20 @@ fn kept_as(name: &str) -> String {
 
 impl Gathered {
     /// Takes note of a batch, and gives the rows of it that stay.
-    fn take(&mut self, batch: DataFrame, words: &[String], watched: &[usize]) -> PolarsResult<DataFrame> {
+    fn take(&mut self, batch: DataFrame, marks: &[String], watched: &[usize]) -> PolarsResult<DataFrame> {
         let batch = staying(batch, &mut self.left_out)?;
-        for (word, rules) in words.iter().zip(watched.chunks(BITS)) {
-            let bits = batch.column(word)?.u32()?;
-            let is_odd = bits.not_equal(0);
-            if !is_odd.any() {
+        let mut odd: Option<BooleanChunked> = None;
+        for (mark, rule) in marks.iter().zip(watched) {
+            let is_broken = batch.column(mark)?.bool()?;
+            if !is_broken.any() {
                 continue;
             }
-            self.odd.vstack_mut_owned(batch.filter(&is_odd)?.select(self.odd.get_column_names_owned())?)?;
-            let rows = batch.column(ROW)?.u32()?.into_no_null_iter();
-            for (row, mut set) in rows.zip(bits.into_no_null_iter()) {
-                while set != 0 {
-                    self.broken.extend(rules.get(set.trailing_zeros() as usize).map(|rule| (*rule, row)));
-                    set &= set - 1;
-                }
-            }
+            let rows = batch.column(ROW)?.u32()?.into_no_null_iter().zip(is_broken.iter());
+            self.broken.extend(rows.filter(|(_, broken)| *broken == Some(true)).map(|(row, _)| (*rule, row)));
+            odd = Some(odd.map_or_else(|| is_broken.clone(), |odd| &odd | is_broken));
+        }
+        if let Some(odd) = odd {
+            self.odd.vstack_mut_owned(batch.filter(&odd)?.select(self.odd.get_column_names_owned())?)?;
         }
         Ok(batch)
     }

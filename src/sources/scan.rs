@@ -18,12 +18,9 @@ pub(super) const CODE: &str = "#code";
 pub(super) const FINE: u16 = 0;
 /// The row is deleted; filters follow.
 pub(super) const DELETED: u16 = 1;
-/// Rules in one helper column [`broken_column`].
-pub(super) const BITS: usize = 32;
-
-/// The helper column that holds a bit for each of [`BITS`] of the [`watched`] rules, set where a row breaks it.
-pub(super) fn broken_column(word: usize) -> String {
-    format!("#broken:{word}")
+/// The helper column that is true where a row breaks a rule, by the position of the rule among the [`watched`] ones.
+pub(super) fn broken_column(position: usize) -> String {
+    format!("#broken:{position}")
 }
 
 /// No pipeline file has 65,000 filters.
@@ -239,16 +236,14 @@ fn with_code(plan: &SourcePlan, columns: &[&ColumnPlan], rows: LazyFrame) -> Laz
         .fold(lit(FINE), |otherwise, (code, reason)| when(reason).then(lit(code)).otherwise(otherwise));
     let mut helpers = vec![chosen.cast(DataType::UInt16).alias(CODE)];
     let watched = watched(plan, columns);
-    for (word, rules) in watched.chunks(BITS).enumerate() {
-        let bit = |bit: u32| lit(bit).cast(DataType::UInt32);
-        let set = rules.iter().enumerate().map(|(position, index)| {
-            when(broken(plan, &plan.rules[*index])).then(bit(1 << position)).otherwise(bit(0))
-        });
-        helpers.extend(set.reduce(|all, one| all + one).map(|bits| bits.alias(broken_column(word))));
-    }
+    helpers.extend(
+        watched.iter().enumerate().map(|(position, rule)| {
+            broken(plan, &plan.rules[*rule]).fill_null(lit(false)).alias(broken_column(position))
+        }),
+    );
     let mut result: Vec<Expr> = columns.iter().map(|column| col(column.name.as_str())).collect();
     result.extend([col(ROW), col(CODE)]);
-    result.extend((0..watched.len().div_ceil(BITS)).map(|word| col(broken_column(word))));
+    result.extend((0..watched.len()).map(|position| col(broken_column(position))));
     with_conditions(plan, columns, rows).with_columns(helpers).select(result)
 }
 

@@ -18,7 +18,7 @@ pub(super) struct Rows<'a> {
     /// Canonical columns, and the row numbers in ascending order.
     frame: DataFrame,
     rows: Vec<u32>,
-    /// Rows that break a rule on single rows, with the columns that only such rules look at; some may be there twice.
+    /// Rows that break a rule on single rows, with the columns that only such rules look at.
     odd: DataFrame,
     /// By rule the rows that break it, as ascending positions in `frame`: rules on rows, unique columns, references.
     broken: Vec<Vec<u32>>,

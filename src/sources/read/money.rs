@@ -4,8 +4,7 @@ use polars::prelude::*;
 
 use super::super::plan::{Currency, MoneyPlan, Stored};
 use super::{number, only_if};
-use crate::checks::is_one_of;
-use crate::money::codes_with_exponent;
+use crate::expr::money::by_places;
 use crate::spec::pipeline::MoneyUnit;
 
 /// Decimal places that floats keep behind the minor unit of their currency.
@@ -20,25 +19,26 @@ const LARGEST: f64 = 9.2e18;
 /// of its currency. NULL where an amount does not fit 64 bits, has more digits than the scale
 /// keeps, or has no currency that the pipeline plans for.
 pub(super) fn amount(raw: &Expr, stored: Stored, money: &MoneyPlan, scale: u8) -> Expr {
-    let per_minor = |places: u8| (places <= scale).then(|| scale - places);
+    let per_minor = move |places: u8| (places <= scale).then(|| scale - places);
     match stored {
         Stored::Float => {
             let float = raw.clone().cast(DataType::Float64);
             // Units of 10^-4 minor units first, so that rounding is the currency's, then whole steps.
-            let shift = by_currency(money, scale, |places| {
-                let behind_point = match money.unit {
+            let unit = money.unit;
+            let shift = by_currency(money, scale, move |places| {
+                let behind_point = match unit {
                     MoneyUnit::Minor => FLOAT_PLACES,
                     MoneyUnit::Major => places + FLOAT_PLACES,
                 };
-                Some(lit(10_f64.powi(i32::from(behind_point))))
+                Some(10_i64.pow(u32::from(behind_point)))
             });
-            let rounded = (float * shift).round(0, RoundMode::HalfToEven);
+            let rounded = (float * shift.cast(DataType::Float64)).round(0, RoundMode::HalfToEven);
             let fits = rounded.clone().abs().lt(lit(LARGEST));
             let rounded = only_if(fits, rounded).cast(DataType::Int64);
             times(rounded, |limit| {
-                by_currency(money, scale, |places| {
+                by_currency(money, scale, move |places| {
                     let step = 10_i64.pow(u32::from(per_minor(places)?.checked_sub(FLOAT_PLACES)?));
-                    Some(lit(if limit { i64::MAX / step } else { step }))
+                    Some(if limit { i64::MAX / step } else { step })
                 })
             })
         }
@@ -50,13 +50,14 @@ pub(super) fn amount(raw: &Expr, stored: Stored, money: &MoneyPlan, scale: u8) -
             minor_to_units(number::digits(raw.clone(), scale), money, scale)
         }
         _ => times(raw.clone().cast(DataType::Int64), |limit| {
-            by_currency(money, scale, |places| {
-                let exponent = match money.unit {
+            let unit = money.unit;
+            by_currency(money, scale, move |places| {
+                let exponent = match unit {
                     MoneyUnit::Minor => per_minor(places)?,
                     MoneyUnit::Major => scale,
                 };
                 let step = 10_i64.pow(u32::from(exponent));
-                Some(lit(if limit { i64::MAX / step } else { step }))
+                Some(if limit { i64::MAX / step } else { step })
             })
         }),
     }
@@ -71,7 +72,7 @@ fn times(number: Expr, step_or_limit: impl Fn(bool) -> Expr) -> Expr {
 
 /// What was read as if in major units, where it is in minor ones: divided, without any remainder.
 fn minor_to_units(units: Expr, money: &MoneyPlan, scale: u8) -> Expr {
-    let size = by_currency(money, scale, |places| Some(lit(10_i64.pow(u32::from(places)))));
+    let size = by_currency(money, scale, |places| Some(10_i64.pow(u32::from(places))));
     match money.unit {
         MoneyUnit::Major => only_if(size.is_not_null(), units),
         MoneyUnit::Minor => {
@@ -81,18 +82,14 @@ fn minor_to_units(units: Expr, money: &MoneyPlan, scale: u8) -> Expr {
     }
 }
 
-/// A value per row that depends on the decimal places of the row's currency; NULL for a currency
+/// A whole number per row that depends on the decimal places of the row's currency; NULL for a currency
 /// that is none, or has more places than the pipeline's scale keeps.
-fn by_currency(money: &MoneyPlan, scale: u8, value: impl Fn(u8) -> Option<Expr>) -> Expr {
+fn by_currency(money: &MoneyPlan, scale: u8, value: impl Fn(u8) -> Option<i64> + Send + Sync + 'static) -> Expr {
     match &money.currency {
-        Currency::Code(code) => value(code.exponent()).unwrap_or_else(|| lit(NULL)),
+        Currency::Code(code) => value(code.exponent()).map_or_else(|| lit(NULL), lit),
         Currency::Column(column) => {
             let most = scale.saturating_sub(FLOAT_PLACES);
-            (0..=most.min(4)).fold(lit(NULL), |otherwise, places| {
-                let Some(value) = value(places) else { return otherwise };
-                let of_these = is_one_of(col(column.as_str()), codes_with_exponent(places).collect());
-                when(of_these).then(value).otherwise(otherwise)
-            })
+            by_places(&col(column.as_str()), move |places| value(places).filter(|_| places <= most))
         }
     }
 }

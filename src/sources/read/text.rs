@@ -3,7 +3,7 @@
 use polars::prelude::*;
 
 use super::super::plan::Stored;
-use crate::checks::is_one_of;
+use crate::expr::dims::is_one_of;
 
 /// Bytes as text; NULL where they are not UTF-8. The engine's own cast fails the query on such bytes.
 pub(super) fn utf8(raw: Expr) -> Expr {
