@@ -1,8 +1,5 @@
 //! Ids of customers as numbers.
 
-use std::hash::BuildHasher;
-
-use hashbrown::HashTable;
 use polars::prelude::*;
 use rayon::prelude::*;
 
@@ -55,15 +52,14 @@ impl Id for i64 {
 /// Distinct ids and the numbers they got as they were met.
 pub(super) struct Numbers<T> {
     pub(super) ids: Vec<T>,
-    table: HashTable<(T, u32)>,
-    state: PlFixedStateQuality,
+    of: PlHashMap<T, u32>,
     /// The last one: neighbouring rows are often of one customer.
     last: Option<(T, u32)>,
 }
 
 impl<T: Id> Numbers<T> {
     pub(super) fn new() -> Self {
-        Self { ids: Vec::new(), table: HashTable::new(), state: PlFixedStateQuality::default(), last: None }
+        Self { ids: Vec::new(), of: PlHashMap::default(), last: None }
     }
 
     /// The number of an id.
@@ -73,25 +69,18 @@ impl<T: Id> Numbers<T> {
         {
             return at;
         }
-        let at = self.of_hash(self.state.hash_one(id), id);
+        let ids = &mut self.ids;
+        let at = *self.of.entry(id).or_insert_with(|| {
+            ids.push(id);
+            number(ids.len() - 1)
+        });
         self.last = Some((id, at));
         at
     }
 
     /// The number of an id that was met before.
     pub(super) fn known(&self, id: T) -> Option<u32> {
-        self.table.find(self.state.hash_one(id), |(known, _)| *known == id).map(|(_, at)| *at)
-    }
-
-    fn of_hash(&mut self, hash: u64, id: T) -> u32 {
-        if let Some((_, at)) = self.table.find(hash, |(known, _)| *known == id) {
-            return *at;
-        }
-        self.ids.push(id);
-        let at = number(self.ids.len() - 1);
-        let state = &self.state;
-        self.table.insert_unique(hash, (id, at), |(known, _)| state.hash_one(known));
-        at
+        self.of.get(&id).copied()
     }
 
     /// The numbers in the order of the ids.

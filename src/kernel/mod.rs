@@ -96,12 +96,12 @@ impl Pass<'_> {
                 shelf.view(uses).map_or(Ok(None), |view| view.cohorts(*unit, *periods))
             }
             Self::ActivePaying(uses, grains, paying) => {
-                let owners = paying.owners.map(|name| steps.get(name));
                 let (Some(view), Some(spans)) = (shelf.view(uses), steps.get(paying.spans)) else { return Ok(None) };
-                if owners.is_some_and(|owners| owners.is_none()) {
+                let owners = paying.owners.and_then(|name| steps.get(name));
+                if owners.is_some() != paying.owners.is_some() {
                     return Ok(None);
                 }
-                let paid = view.paid(spans, owners.flatten())?;
+                let paid = view.paid(spans, owners)?;
                 paid.map_or(Ok(None), |paid| view.active_paying(grains, &paid))
             }
         }

@@ -10,7 +10,7 @@ pub(super) struct Sums<K, const N: usize> {
 }
 
 impl<K: Copy + Eq + std::hash::Hash + Ord + Send, const N: usize> Sums<K, N> {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         Self { at: PlHashMap::default(), rows: Vec::new() }
     }
 
@@ -50,9 +50,17 @@ impl<K: Copy + Eq + std::hash::Hash + Ord + Send, const N: usize> Sums<K, N> {
             }
             sums
         });
-        let mut rows = sums.reduce(Self::new, Self::merged).rows;
-        rows.sort_unstable_by_key(|(key, _)| *key);
-        rows
+        sums.reduce(Self::new, Self::merged).rows()
+    }
+
+    /// The sums of all by key in ascending order.
+    pub(super) fn of_all(shares: Vec<Self>) -> Vec<(K, [i64; N])> {
+        shares.into_iter().reduce(Self::merged).unwrap_or_else(Self::new).rows()
+    }
+
+    fn rows(mut self) -> Vec<(K, [i64; N])> {
+        self.rows.sort_unstable_by_key(|(key, _)| *key);
+        self.rows
     }
 }
 

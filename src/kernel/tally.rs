@@ -10,7 +10,6 @@ mod whos;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::JoinHandle;
 
@@ -166,7 +165,6 @@ pub struct Tallying {
     names: Vec<String>,
     day: Option<String>,
     keys: Vec<(String, DataType)>,
-    failed: Arc<AtomicBool>,
 }
 
 /// Rows with their values as texts, whole numbers and days.
@@ -199,7 +197,6 @@ impl Tallying {
             let is_known = matches!(dtype, DataType::String | DataType::Boolean | DataType::Date | DataType::Int64);
             polars_ensure!(is_known, InvalidOperation: "`{name}` of type {dtype} cannot be tallied");
         }
-        let failed = Arc::new(AtomicBool::new(false));
         let (mut lanes, mut threads) = (Vec::new(), Vec::new());
         let shares = rayon::current_num_threads().clamp(1, 16);
         for at in 0..shares {
@@ -211,14 +208,14 @@ impl Tallying {
             lanes.push(lane);
         }
         let names = values.iter_names().map(ToString::to_string).collect();
-        Ok(Self { lanes, threads, names, day, keys, failed })
+        Ok(Self { lanes, threads, names, day, keys })
     }
 
-    /// Takes rows, each with its values under their names.
+    /// Takes rows, each with its values under their names; whether there is use in more: a thread may have given up.
     ///
     /// # Errors
     /// When a value is missing or of another type, which is a bug.
-    pub fn add(&self, rows: &DataFrame) -> PolarsResult<()> {
+    pub fn add(&self, rows: &DataFrame) -> PolarsResult<bool> {
         let column = |name: &str| rows.column(name).map(Column::rechunk);
         let day = self.day.as_deref().map(|name| Ok::<_, PolarsError>(column(name)?.date()?.physical().clone()));
         let keys = self.keys.iter().map(|(name, dtype)| {
@@ -234,18 +231,9 @@ impl Tallying {
             rows[(hash >> 32) as usize % self.lanes.len()].push(number(row));
         }
         let batch = Arc::new(Batch { day: day.transpose()?, keys, hashes, rows });
-        for lane in &self.lanes {
-            if lane.send(batch.clone()).is_err() {
-                // The thread is gone; joining it tells why.
-                self.failed.store(true, Ordering::Relaxed);
-            }
-        }
-        Ok(())
-    }
-
-    /// Whether there is no use in more rows, because a thread gave up.
-    pub fn has_failed(&self) -> bool {
-        self.failed.load(Ordering::Relaxed)
+        // Where a thread is gone, joining it tells why.
+        let gone = self.lanes.iter().filter(|lane| lane.send(batch.clone()).is_err()).count();
+        Ok(gone == 0)
     }
 
     /// The tally of all rows taken.

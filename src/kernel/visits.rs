@@ -7,13 +7,11 @@
 mod paid;
 mod units;
 
-use std::hash::Hash;
-
 use polars::prelude::*;
 use rayon::prelude::*;
 
 use super::book::number;
-use super::sums::{ints, periods as periods_column};
+use super::sums::{Sums, ints, periods as periods_column};
 use super::tally::{Part, Tally};
 use crate::expr::calendar::{Calendar, Grain, Periods};
 use crate::expr::uses::{AFTER_AS_OF, NO_DATE, OTHER_EVENT, USED, Unit, Uses};
@@ -156,13 +154,13 @@ impl<'a> View<'a> {
             });
             visits.done()
         });
-        let rows = summed(rows.collect());
+        let rows = Sums::of_all(rows.collect());
         let mut columns = groups.columns(&rows.iter().map(|((group, ..), _)| *group));
         let before = rows.iter().map(|((_, before, _), _)| (*before != NEVER).then_some(*before));
         columns.push(Int32Chunked::from_iter_options("before".into(), before).into_date().into_column());
         let on = rows.iter().map(|((.., on), _)| *on);
         columns.push(Int32Chunked::from_iter_values("on".into(), on).into_date().into_column());
-        columns.push(ints("visits", rows.iter().map(|(_, visits)| *visits)));
+        columns.push(ints("visits", rows.iter().map(|(_, [visits])| *visits)));
         DataFrame::new(rows.len(), columns).map(Some)
     }
 
@@ -172,7 +170,7 @@ impl<'a> View<'a> {
         let Some(period_of) = self.periods(periods) else { return Ok(None) };
         let rows = shares.par_iter().map(|share| {
             let (mut origin, mut last) = (vec![NEVER; share.series()], vec![NEVER; share.series()]);
-            let mut cells: PlHashMap<(i32, i32), [i64; 2]> = PlHashMap::default();
+            let mut cells = Sums::<(i32, i32), 2>::new();
             share.walk(self.uses.last, |on, series| {
                 let period = period_of.at(on);
                 if last[series] == period {
@@ -182,14 +180,14 @@ impl<'a> View<'a> {
                     origin[series] = period;
                 }
                 last[series] = period;
-                cells.entry((origin[series], period - origin[series])).or_default()[0] += 1;
+                cells.of((origin[series], period - origin[series]))[0] += 1;
             });
             for (origin, last) in origin.into_iter().zip(last).filter(|(_, last)| *last != NEVER) {
-                cells.entry((origin, last - origin)).or_default()[1] += 1;
+                cells.of((origin, last - origin))[1] += 1;
             }
             cells
         });
-        let rows = summed(rows.collect());
+        let rows = Sums::of_all(rows.collect());
         let columns = vec![
             periods_column("origin", rows.iter().map(|((origin, _), _)| *origin)),
             periods_column("k", rows.iter().map(|((_, k), _)| *k)),
@@ -214,23 +212,23 @@ impl<'a> View<'a> {
             let Some(period_of) = self.periods(*periods) else { return Ok(None) };
             let counts = shares.par_iter().map(|share| {
                 let mut last = vec![NEVER; share.series()];
-                let mut counts: PlHashMap<(u32, u32, i32), i64> = PlHashMap::default();
+                let mut counts = Sums::<(u32, u32, i32), 1>::new();
                 share.walk(self.uses.last, |on, series| {
                     let period = period_of.at(on);
                     let is_new = std::mem::replace(&mut last[series], period) != period;
                     if is_new && paid.pays(share.unit(series), period_of.end(on).min(self.uses.last)) {
-                        *counts.entry((grain, share.group(series), period)).or_default() += 1;
+                        counts.of((grain, share.group(series), period))[0] += 1;
                     }
                 });
                 counts
             });
-            rows.extend(summed(counts.collect()));
+            rows.extend(Sums::of_all(counts.collect()));
         }
         let grain = rows.iter().map(|((grain, ..), _)| grains[*grain as usize].grain().name());
         let mut columns = vec![StringChunked::from_iter_values("grain".into(), grain).into_column()];
         columns.extend(groups.columns(&rows.iter().map(|((_, group, _), _)| *group)));
         columns.push(periods_column("period", rows.iter().map(|((.., period), _)| *period)));
-        columns.push(ints("active_paying", rows.iter().map(|(_, customers)| *customers)));
+        columns.push(ints("active_paying", rows.iter().map(|(_, [customers])| *customers)));
         DataFrame::new(rows.len(), columns).map(Some)
     }
 
@@ -271,7 +269,7 @@ impl<'a> View<'a> {
 
 /// How often a day follows another, by group, counted day by day.
 struct Returns {
-    all: PlHashMap<(u32, i32, i32), i64>,
+    all: Sums<(u32, i32, i32), 1>,
     /// Number of days, of which the first is never, and the day that is the second.
     days: usize,
     first: i32,
@@ -287,12 +285,12 @@ impl Returns {
     fn new(groups: usize, days: &PeriodOf) -> Self {
         let places = groups * (days.len() + 1);
         let row = if places <= Self::MOST { vec![0; places] } else { Vec::new() };
-        Self { all: PlHashMap::default(), days: days.len() + 1, first: days.first(), row, on: NEVER }
+        Self { all: Sums::new(), days: days.len() + 1, first: days.first(), row, on: NEVER }
     }
 
     fn add(&mut self, group: u32, before: i32, on: i32) {
         if self.row.is_empty() {
-            *self.all.entry((group, before, on)).or_default() += 1;
+            self.all.of((group, before, on))[0] += 1;
             return;
         }
         if on != self.on {
@@ -308,41 +306,12 @@ impl Returns {
         for (place, visits) in self.row.iter_mut().enumerate().filter(|(_, visits)| **visits > 0) {
             let (group, day) = (number(place / self.days), place % self.days);
             let before = if day == 0 { NEVER } else { self.first + i32::try_from(day - 1).unwrap_or(0) };
-            self.all.insert((group, before, self.on), std::mem::take(visits));
+            self.all.of((group, before, self.on))[0] += std::mem::take(visits);
         }
     }
 
-    fn done(mut self) -> PlHashMap<(u32, i32, i32), i64> {
+    fn done(mut self) -> Sums<(u32, i32, i32), 1> {
         self.keep();
         self.all
-    }
-}
-
-/// Sums of all shares by key, in the order of the keys.
-fn summed<K: Copy + Eq + Hash + Ord, S: Sum>(shares: Vec<PlHashMap<K, S>>) -> Vec<(K, S)> {
-    let mut shares = shares.into_iter();
-    let mut all = shares.next().unwrap_or_default();
-    for (key, sum) in shares.flatten() {
-        all.entry(key).or_default().add(sum);
-    }
-    let mut rows: Vec<(K, S)> = all.into_iter().collect();
-    rows.sort_unstable_by_key(|(key, _)| *key);
-    rows
-}
-
-/// What is summed by key.
-trait Sum: Copy + Default {
-    fn add(&mut self, more: Self);
-}
-
-impl Sum for i64 {
-    fn add(&mut self, more: Self) {
-        *self += more;
-    }
-}
-
-impl Sum for [i64; 2] {
-    fn add(&mut self, more: Self) {
-        self.iter_mut().zip(more).for_each(|(sum, more)| *sum += more);
     }
 }

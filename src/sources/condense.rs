@@ -56,6 +56,29 @@ struct Tallied {
     newest: Vec<DataFrame>,
 }
 
+fn start(schema: &Schema, keys: &Keys) -> PolarsResult<Tallying> {
+    let of_key =
+        |(name, _): &(String, Expr)| schema.get(name).map(|dtype| Field::new(name.as_str().into(), dtype.clone()));
+    Tallying::start(&keys.iter().filter_map(of_key).collect())
+}
+
+/// Condenses a source that had to be loaded whole, so that tables see it as they would have.
+pub(super) fn afterwards(source: &mut LoadedSource, keys: &Keys) -> PolarsResult<()> {
+    /// Rows taken at once.
+    const BATCH: usize = 1 << 17;
+    let frame = std::mem::take(&mut source.frame);
+    let values: Vec<Expr> = keys.iter().map(|(name, value)| value.clone().alias(name.as_str())).collect();
+    let values = frame.lazy().select(values).collect()?;
+    let tallying = start(values.schema(), keys)?;
+    for first in (0..values.height()).step_by(BATCH) {
+        if !tallying.add(&values.slice(i64::try_from(first).unwrap_or(i64::MAX), BATCH))? {
+            break;
+        }
+    }
+    source.tally = Some(Arc::new(tallying.finish()?));
+    Ok(())
+}
+
 /// What the batches of a scan came to so far.
 struct Reading {
     tallying: Option<Tallying>,
@@ -76,10 +99,7 @@ fn tallied(plan: &SourcePlan, columns: &[String], keys: &Keys, measures: &Measur
     let aged = plan.freshness.iter().filter(|_| age.is_some()).map(|freshness| freshness.column.as_str());
     values.extend(aged.filter(|name| keys.iter().all(|(known, _)| known != name)).map(col));
     let mut rows = scan::coded(plan, &columns)?.select(values);
-    let schema = rows.collect_schema()?;
-    let of_key =
-        |(name, _): &(String, Expr)| schema.get(name).map(|dtype| Field::new(name.as_str().into(), dtype.clone()));
-    let tallying = Tallying::start(&keys.iter().filter_map(of_key).collect())?;
+    let tallying = start(&*rows.collect_schema()?, keys)?;
     let reading = Reading { tallying: Some(tallying), left_out: BTreeMap::new(), newest: Vec::new(), is_broken: false };
     let reading = Arc::new(Mutex::new(reading));
     let reader = reading.clone();
@@ -107,8 +127,7 @@ impl Reading {
             self.newest.push(batch.clone().lazy().select(age).collect()?);
         }
         let Some(tallying) = &self.tallying else { return Ok(true) };
-        tallying.add(&batch)?;
-        Ok(tallying.has_failed())
+        Ok(!tallying.add(&batch)?)
     }
 }
 

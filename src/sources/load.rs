@@ -59,8 +59,8 @@ pub fn load(
 /// What is enough of some sources, by position in the plans.
 #[derive(Default)]
 pub struct Enough {
-    /// The values of which combinations are enough. Such a source is condensed while it is read, unless its
-    /// contract or a broken row asks for the rows: look at [`LoadedSource::is_condensed`].
+    /// The values of which combinations are enough. Such a source is condensed while it is read, or after that
+    /// where its contract or a broken row asks for the rows: look at [`LoadedSource::is_condensed`].
     pub condensed: BTreeMap<usize, Keys>,
     /// The values of each row that are enough: they are computed while it is read, and are its columns in the
     /// place of the wanted ones, which they may look at.
@@ -113,7 +113,11 @@ pub fn load_against(
         }
         let position = plans.iter().position(|known| known.name == plan.name);
         let keys = position.and_then(|index| enough.projected.get(&index));
-        loaded.push(finish(plan, columns, keys, rows, measures)?);
+        let mut source = finish(plan, columns, keys, rows, measures)?;
+        if let Some(keys) = position.and_then(|index| enough.condensed.get(&index)) {
+            condense::afterwards(&mut source, keys).map_err(|error| engine(plan, error))?;
+        }
+        loaded.push(source);
     }
     let place = |source: &LoadedSource| {
         wanted.iter().position(|(index, _)| plans.get(*index).is_some_and(|plan| plan.name == source.name))

@@ -17,9 +17,9 @@ pub struct LoadedSource {
     pub frame: DataFrame,
     /// Whether `frame` has the values that were enough of each row instead.
     pub is_projected: bool,
-    /// Whether it was condensed while it was read, so that `frame` is empty.
+    /// Whether it was condensed while it was read, so that no row was ever held.
     pub is_condensed: bool,
-    /// The combinations of values of a condensed source, and how many rows have each.
+    /// Where combinations of values were enough, these and how many rows have each; `frame` is empty then.
     pub tally: Option<Arc<Tally>>,
     /// Where every row read went.
     pub attrition: Attrition,

@@ -93,13 +93,10 @@ fn same(rows: &[Row]) -> bool {
     assert!(!whole.is_condensed);
     // Rows that broke a rule have to be shown.
     assert_eq!(brief.is_condensed, whole.violations.is_empty());
-    let expected = if brief.is_condensed {
-        condensed(whole.frame.clone().lazy(), &keys(), &[])
-    } else {
-        whole.frame.clone().lazy()
-    };
-    let found = brief.tally.as_ref().map_or_else(|| brief.frame.clone(), |tally| tally.frame().unwrap());
-    assert_eq!(sorted(found.lazy()), sorted(expected));
+    let expected = condensed(whole.frame.clone().lazy(), &keys(), &[]);
+    let tally = brief.tally.as_ref().unwrap();
+    assert_eq!(sorted(tally.lazy().unwrap()), sorted(expected));
+    assert_eq!(tally.rows(), brief.attrition.used);
     brief.is_condensed
 }
 
