@@ -8,7 +8,6 @@
 mod coder;
 mod whos;
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::JoinHandle;
@@ -202,7 +201,7 @@ impl Tallying {
         for at in 0..shares {
             let (lane, batches) = sync_channel(WAITING);
             let whos = Whos::new(keys.iter().map(|(_, dtype)| dtype));
-            let share = Share { at, whos, days: BTreeMap::new(), open: Vec::new() };
+            let share = Share::new(at, whos);
             let thread = std::thread::Builder::new().name(format!("tally-{at}"));
             threads.push(thread.spawn(move || share.told(&batches))?);
             lanes.push(lane);
@@ -216,19 +215,19 @@ impl Tallying {
     /// # Errors
     /// When a value is missing or of another type, which is a bug.
     pub fn add(&self, rows: &DataFrame) -> PolarsResult<bool> {
-        let column = |name: &str| rows.column(name).map(Column::rechunk);
-        let day = self.day.as_deref().map(|name| Ok::<_, PolarsError>(column(name)?.date()?.physical().clone()));
+        let column = |name: &str| rows.column(name);
+        let day =
+            self.day.as_deref().map(|name| Ok::<_, PolarsError>(column(name)?.rechunk().date()?.physical().clone()));
         let keys = self.keys.iter().map(|(name, dtype)| {
             let column = column(name)?;
             polars_ensure!(column.dtype() == dtype, InvalidOperation: "`{name}` is {}, not {dtype}", column.dtype());
-            Values::new(&column)
+            Values::new(column)
         });
         let keys = keys.collect::<PolarsResult<Vec<_>>>()?;
         let (hashes, first) = hashes(&keys, rows.height());
         let mut rows: Vec<Vec<u32>> = vec![Vec::new(); self.lanes.len()];
         for (row, hash) in first.iter().enumerate() {
-            // Tables look at the first and the last bits.
-            rows[(hash >> 32) as usize % self.lanes.len()].push(number(row));
+            rows[lane_of(*hash, self.lanes.len())].push(number(row));
         }
         let batch = Arc::new(Batch { day: day.transpose()?, keys, hashes, rows });
         // Where a thread is gone, joining it tells why.
@@ -273,6 +272,11 @@ impl Tallying {
     }
 }
 
+/// The lane of a hash: by bits in its middle, since tables look at the first and the last ones.
+fn lane_of(hash: u64, lanes: usize) -> usize {
+    usize::try_from(((hash & 0xffff_ffff) * lanes as u64) >> 32).unwrap_or(0)
+}
+
 /// What a thread has told in the end: a part of the tally, and by key the values that its codes stand for.
 type Told = (Part, Vec<Distinct>);
 
@@ -281,46 +285,53 @@ struct Share {
     at: usize,
     whos: Whos,
     /// Place of each day in `open`.
-    days: BTreeMap<Option<i32>, usize>,
+    days: PlHashMap<Option<i32>, usize>,
     open: Vec<Open>,
+    counts: Counts,
 }
 
 impl Share {
+    fn new(at: usize, whos: Whos) -> Self {
+        Self { at, whos, days: PlHashMap::default(), open: Vec::new(), counts: Counts::default() }
+    }
+
     fn told(mut self, batches: &Receiver<Arc<Batch>>) -> Told {
         while let Ok(batch) = batches.recv() {
             self.add(&batch);
         }
-        self.open.iter_mut().for_each(Open::settle);
+        let Self { whos, days, mut open, mut counts, .. } = self;
+        open.iter_mut().for_each(|day| day.settle(&mut counts));
         let day = |(on, at): (Option<i32>, usize)| {
-            let Open { who, rows, .. } = std::mem::take(&mut self.open[at]);
+            let Open { who, rows, .. } = std::mem::take(&mut open[at]);
             (on, Day { who, rows })
         };
-        let days = std::mem::take(&mut self.days).into_iter().map(day).collect();
-        let (codes, values) = self.whos.into_codes().into_iter().unzip();
+        let mut days: Vec<(Option<i32>, Day)> = days.into_iter().map(day).collect();
+        days.sort_unstable_by_key(|(on, _)| *on);
+        let (codes, values) = whos.into_codes().into_iter().unzip();
         (Part { codes, days }, values)
     }
 
     fn add(&mut self, batch: &Batch) {
+        let Self { whos, days, open, counts, .. } = self;
+        let plain = batch.day.as_ref().and_then(|days| days.cont_slice().ok());
+        let on = |row: usize| match plain {
+            Some(days) => Some(days[row]),
+            None => batch.day.as_ref().and_then(|days| days.get(row)),
+        };
         // Neighbouring rows are often of one day.
         let mut last = None;
-        for row in batch.rows[self.at].iter().map(|row| *row as usize) {
-            let who = self.whos.number(batch.hashes[row], &batch.keys, row);
-            let on = batch.day.as_ref().and_then(|days| days.get(row));
+        whos.numbers(&batch.hashes, &batch.keys, &batch.rows[self.at], |row, who| {
+            let on = on(row);
             let place = match last {
                 Some((known, place)) if known == on => place,
-                _ => self.place(on),
+                _ => *days.entry(on).or_insert_with(|| {
+                    open.push(Open::default());
+                    open.len() - 1
+                }),
             };
             last = Some((on, place));
-            self.open[place].add(who);
-        }
-    }
-
-    fn place(&mut self, on: Option<i32>) -> usize {
-        let open = &mut self.open;
-        *self.days.entry(on).or_insert_with(|| {
-            open.push(Open::default());
-            open.len() - 1
-        })
+            open[place].add(who, counts);
+        });
     }
 }
 
@@ -337,38 +348,82 @@ impl Open {
     /// So many rows wait at least before they are sorted in.
     const LEAST: usize = 8192;
 
-    fn add(&mut self, who: u32) {
+    fn add(&mut self, who: u32, counts: &mut Counts) {
         self.new.push(who);
         if self.new.len() >= self.who.len().max(Self::LEAST) {
-            self.settle();
+            self.settle(counts);
         }
     }
 
     /// Sorts the waiting rows in.
-    fn settle(&mut self) {
-        if self.new.is_empty() {
-            return;
+    fn settle(&mut self, counts: &mut Counts) {
+        while !self.new.is_empty() {
+            let most = self.who.len() + self.new.len();
+            let (mut who, mut rows) = (Vec::with_capacity(most), Vec::with_capacity(most));
+            // Who was there more often than a count can say comes again.
+            let mut put = |one: u32, count: u8| match (who.last(), rows.last_mut()) {
+                (Some(last), Some(known)) if *last == one && count <= u8::MAX - *known => *known += count,
+                _ => {
+                    who.push(one);
+                    rows.push(count);
+                }
+            };
+            let mut old = self.who.iter().copied().zip(self.rows.iter().copied()).peekable();
+            let left = counts.sorted(&self.new, |one, count| {
+                while let Some((before, count)) = old.next_if(|(before, _)| *before <= one) {
+                    put(before, count);
+                }
+                put(one, count);
+            });
+            old.for_each(|(one, count)| put(one, count));
+            (self.who, self.rows, self.new) = (who, rows, left);
         }
-        self.new.sort_unstable();
-        let most = self.who.len() + self.new.len();
-        let (mut who, mut rows) = (Vec::with_capacity(most), Vec::with_capacity(most));
-        // Who was there more often than a count can say comes again.
-        let mut put = |one: u32, count: u8| match (who.last(), rows.last_mut()) {
-            (Some(last), Some(known)) if *last == one && count <= u8::MAX - *known => *known += count,
-            _ => {
-                who.push(one);
-                rows.push(count);
-            }
-        };
-        let mut old = self.who.iter().copied().zip(self.rows.iter().copied()).peekable();
-        for one in &self.new {
-            while let Some((before, count)) = old.next_if(|(before, _)| before <= one) {
-                put(before, count);
-            }
-            put(*one, 1);
+    }
+}
+
+/// Sorts numbers by counting them: there are not many different ones, and a bit for each is quick to look through.
+#[derive(Default)]
+struct Counts {
+    /// How often each number was met. All zero between two uses.
+    of: Vec<u8>,
+    /// A bit per number that was met.
+    met: Vec<u64>,
+}
+
+impl Counts {
+    /// Calls `put` with every number, in ascending order, and how often it comes; the same one may come in several
+    /// calls, one after the other. What a count cannot say is left.
+    fn sorted(&mut self, numbers: &[u32], mut put: impl FnMut(u32, u8)) -> Vec<u32> {
+        let room = numbers.iter().max().map_or(0, |most| *most as usize / 64 + 1);
+        if numbers.len() < room / 8 {
+            let mut few = numbers.to_vec();
+            few.sort_unstable();
+            few.into_iter().for_each(|number| put(number, 1));
+            return Vec::new();
         }
-        old.for_each(|(one, count)| put(one, count));
-        (self.who, self.rows, self.new) = (who, rows, Vec::new());
+        if self.met.len() < room {
+            self.met.resize(room, 0);
+            self.of.resize(room * 64, 0);
+        }
+        let mut left = Vec::new();
+        for number in numbers {
+            let count = &mut self.of[*number as usize];
+            if *count == u8::MAX {
+                left.push(*number);
+                continue;
+            }
+            *count += 1;
+            self.met[*number as usize / 64] |= 1 << (number % 64);
+        }
+        for (first, word) in (0u32..).step_by(64).zip(&mut self.met[..room]) {
+            let mut bits = std::mem::take(word);
+            while bits != 0 {
+                let number = first + bits.trailing_zeros();
+                put(number, std::mem::take(&mut self.of[number as usize]));
+                bits &= bits - 1;
+            }
+        }
+        left
     }
 }
 
@@ -378,22 +433,22 @@ mod tests {
 
     #[test]
     fn a_day_counts_everybody_however_often() {
-        let mut day = Open::default();
-        for round in 0..700 {
-            day.add(7);
+        let (mut day, mut counts) = (Open::default(), Counts::default());
+        for round in 0..1700 {
+            day.add(7, &mut counts);
             if round % 2 == 0 {
-                day.add(3);
+                day.add(3, &mut counts);
             }
-            if round % 100 == 0 {
-                day.settle();
+            if round < 700 && round % 100 == 0 {
+                day.settle(&mut counts);
             }
         }
-        day.settle();
+        day.settle(&mut counts);
         assert!(day.who.is_sorted());
         let of = |one: u32| {
             day.who.iter().zip(&day.rows).filter(|(who, _)| **who == one).map(|(_, rows)| u32::from(*rows)).sum::<u32>()
         };
-        assert_eq!((of(3), of(7), of(0)), (350, 700, 0));
-        assert!(day.who.len() < 10, "{:?}", day.who);
+        assert_eq!((of(3), of(7), of(0)), (850, 1700, 0));
+        assert!(day.who.len() < 20, "{:?}", day.who);
     }
 }

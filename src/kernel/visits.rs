@@ -170,7 +170,7 @@ impl<'a> View<'a> {
         let Some(period_of) = self.periods(periods) else { return Ok(None) };
         let rows = shares.par_iter().map(|share| {
             let (mut origin, mut last) = (vec![NEVER; share.series()], vec![NEVER; share.series()]);
-            let mut cells = Sums::<(i32, i32), 2>::new();
+            let mut cells = Cells::new(&period_of);
             share.walk(self.uses.last, |on, series| {
                 let period = period_of.at(on);
                 if last[series] == period {
@@ -180,12 +180,12 @@ impl<'a> View<'a> {
                     origin[series] = period;
                 }
                 last[series] = period;
-                cells.of((origin[series], period - origin[series]))[0] += 1;
+                cells.of(origin[series], period)[0] += 1;
             });
             for (origin, last) in origin.into_iter().zip(last).filter(|(_, last)| *last != NEVER) {
-                cells.of((origin, last - origin))[1] += 1;
+                cells.of(origin, last)[1] += 1;
             }
-            cells
+            cells.done()
         });
         let rows = Sums::of_all(rows.collect());
         let columns = vec![
@@ -264,6 +264,44 @@ impl<'a> View<'a> {
             }
         }
         Ok(Some((groups, shares)))
+    }
+}
+
+/// Counts by a first period and a later one.
+struct Cells {
+    all: Sums<(i32, i32), 2>,
+    /// The first period, and the number of periods.
+    first: i32,
+    periods: usize,
+    /// By first and later period the counts; none where these would be too many.
+    near: Vec<[i64; 2]>,
+}
+
+impl Cells {
+    fn new(periods: &PeriodOf) -> Self {
+        let (first, last) = periods.ends();
+        let periods = usize::try_from(i64::from(last) - i64::from(first) + 1).unwrap_or(usize::MAX);
+        let places = periods.saturating_mul(periods);
+        let near = if places <= Returns::MOST { vec![[0; 2]; places] } else { Vec::new() };
+        Self { all: Sums::new(), first, periods, near }
+    }
+
+    fn of(&mut self, origin: i32, later: i32) -> &mut [i64; 2] {
+        if self.near.is_empty() {
+            return self.all.of((origin, later - origin));
+        }
+        let at = |period: i32| usize::try_from(period - self.first).unwrap_or(usize::MAX);
+        &mut self.near[at(origin) * self.periods + at(later)]
+    }
+
+    /// The counts by first period and the distance of the later one.
+    fn done(mut self) -> Sums<(i32, i32), 2> {
+        let period = |at: usize| self.first + i32::try_from(at).unwrap_or(0);
+        for (place, counts) in self.near.iter().enumerate().filter(|(_, counts)| **counts != [0; 2]) {
+            let (origin, later) = (period(place / self.periods), period(place % self.periods));
+            *self.all.of((origin, later - origin)) = *counts;
+        }
+        self.all
     }
 }
 

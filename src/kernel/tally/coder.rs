@@ -10,19 +10,44 @@ use crate::kernel::book::number;
 /// The number of NULL.
 const NULL: u32 = 0;
 
+/// Texts in one piece.
+pub(in crate::kernel) type TextArray = <StringType as PolarsDataType>::Array;
+
+/// Whole numbers in one piece.
+pub(in crate::kernel) type IntArray = <Int64Type as PolarsDataType>::Array;
+
 /// A value of every row of a batch.
 pub(in crate::kernel) enum Values {
-    Texts(StringChunked),
+    Texts(TextArray),
+    /// Whole numbers, all of which are there.
+    Plain(IntArray),
+    /// Others.
     Ints(Int64Chunked),
 }
 
 impl Values {
-    /// From a column made of one piece.
     pub(in crate::kernel) fn new(column: &Column) -> PolarsResult<Self> {
-        Ok(match column.dtype() {
-            DataType::String => Self::Texts(column.str()?.clone()),
-            _ => Self::Ints(column.cast(&DataType::Int64)?.i64()?.clone()),
+        let column = column.rechunk();
+        if column.dtype() == &DataType::String {
+            let texts = column.str()?;
+            let array = texts.downcast_iter().next().cloned();
+            return Ok(Self::Texts(array.ok_or_else(|| polars_err!(InvalidOperation: "texts lie in no piece"))?));
+        }
+        let ints = column.cast(&DataType::Int64)?;
+        let ints = ints.i64()?;
+        Ok(match ints.downcast_iter().next().filter(|_| !ints.has_nulls()) {
+            Some(plain) => Self::Plain(plain.clone()),
+            None => Self::Ints(ints.clone()),
         })
+    }
+
+    /// The value of a row that is a whole number.
+    pub(super) fn int(&self, row: usize) -> Option<i64> {
+        match self {
+            Self::Plain(values) => Some(values.value(row)),
+            Self::Ints(values) => values.get(row),
+            Self::Texts(_) => None,
+        }
     }
 }
 
@@ -45,6 +70,7 @@ impl Coder {
     pub(in crate::kernel) fn codes(&mut self, values: &Values) -> Vec<u32> {
         match values {
             Values::Texts(values) => self.code_texts(values.iter()),
+            Values::Plain(values) => self.code_ints(values.values().iter().copied().map(Some)),
             Values::Ints(values) => self.code_ints(values.iter()),
         }
     }

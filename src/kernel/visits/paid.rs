@@ -25,8 +25,8 @@ impl Paid {
             Some(owners) => owned(customers, owners)?,
         };
         let mut coder = Coder::new(named.dtype());
-        let owners = coder.codes(&Values::new(&named.rechunk())?);
-        let payers = coder.codes(&Values::new(&spans.column("customer_id")?.rechunk())?);
+        let owners = coder.codes(&Values::new(&named)?);
+        let payers = coder.codes(&Values::new(spans.column("customer_id")?)?);
         let mut of: Vec<Range<usize>> = vec![0..0; coder.len() + 1];
         // The spans of a customer stand together.
         for (at, payer) in payers.iter().enumerate() {

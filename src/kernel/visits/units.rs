@@ -173,6 +173,12 @@ impl PeriodOf {
         self.first
     }
 
+    /// The first period and the last one.
+    pub(super) fn ends(&self) -> (i32, i32) {
+        let period = |day: Option<&(i32, i32)>| day.map_or(0, |(period, _)| *period);
+        (period(self.days.first()), period(self.days.last()))
+    }
+
     /// Number of days.
     pub(super) fn len(&self) -> usize {
         self.days.len()
