@@ -11,7 +11,7 @@ use polars::prelude::*;
 use rayon::prelude::*;
 
 use super::book::{Book, Codes, Dimension, inverse};
-use super::ids::{Id, bounds};
+use super::ids::{self, Id, Words, bounds};
 use crate::expr::dims::NOT_SET;
 use share::{Share, UNUSED};
 
@@ -109,16 +109,23 @@ pub(super) fn book(of: &Intervals<'_>, items: &DataFrame, versions: Option<&Data
     let rows = Rows::new(items)?;
     let known = versions.map(|versions| Versions::new(of.dimensions, versions)).transpose()?;
     let (own, other) = (items.column("customer_id")?, versions.map(|v| v.column("customer_id")).transpose()?);
-    if own.dtype() == &DataType::String {
-        let (own, other) = (own.str()?, other.map(Column::str).transpose()?);
+    let known = known.as_ref();
+    if own.dtype() != &DataType::String {
+        let (own, other) = (own.i64()?, other.map(Column::i64).transpose()?);
         let sample = sampled(own.len(), |row| own.get(row));
-        let versions = known.as_ref().zip(other);
-        return Ok(shared(of, &rows, sample, || own.iter(), versions.map(|(known, ids)| (known, || ids.iter()))));
+        let versions = known.zip(other).map(|(known, ids)| (known, || ids.iter()));
+        return Ok(shared(of, &rows, sample, || own.iter(), versions, |ids| ids::numbers(ids.into_iter())));
     }
-    let (own, other) = (own.i64()?, other.map(Column::i64).transpose()?);
-    let sample = sampled(own.len(), |row| own.get(row));
-    let versions = known.as_ref().zip(other);
-    Ok(shared(of, &rows, sample, || own.iter(), versions.map(|(known, ids)| (known, || ids.iter()))))
+    let (own, other) = (own.str()?, other.map(Column::str).transpose()?);
+    let Some(words) = Words::of(own) else {
+        let sample = sampled(own.len(), |row| own.get(row));
+        let versions = known.zip(other).map(|(known, ids)| (known, || ids.iter()));
+        return Ok(shared(of, &rows, sample, || own.iter(), versions, |ids| ids::texts(ids.into_iter())));
+    };
+    let word = |id: Option<&str>| id.and_then(|id| words.word(id));
+    let sample = sampled(own.len(), |row| word(own.get(row)));
+    let versions = known.zip(other).map(|(known, ids)| (known, || ids.iter().map(word)));
+    Ok(shared(of, &rows, sample, || own.iter().map(word), versions, |ids| words.column(ids.into_iter())))
 }
 
 /// Some ids, evenly spread over the rows.
@@ -127,13 +134,14 @@ fn sampled<T>(rows: usize, id: impl Fn(usize) -> Option<T>) -> Vec<T> {
     (0..rows).step_by(rows.div_ceil(SAMPLE).max(1)).filter_map(id).collect()
 }
 
-/// As [`book`], from the ids of the rows and of the versions.
+/// As [`book`], from the ids of the rows and of the versions; `column` makes a column of ids.
 fn shared<T: Id, I: Iterator<Item = Option<T>>, J: Iterator<Item = Option<T>>>(
     of: &Intervals<'_>,
     rows: &Rows<'_>,
     sample: Vec<T>,
     ids: impl Fn() -> I + Sync,
     versions: Option<(&Versions, impl Fn() -> J + Sync)>,
+    column: impl Fn(Vec<T>) -> Column,
 ) -> Option<Book> {
     let bounds = bounds(sample, rayon::current_num_threads());
     let shares = (0..=bounds.len()).into_par_iter().map(|range| {
@@ -143,11 +151,14 @@ fn shared<T: Id, I: Iterator<Item = Option<T>>, J: Iterator<Item = Option<T>>>(
         }
         Some(share)
     });
-    Some(joined(shares.collect::<Option<Vec<_>>>()?, rows, versions.map(|(versions, _)| versions)))
+    let shares = shares.collect::<Option<Vec<_>>>()?;
+    let (mut book, ids) = joined(shares, rows, versions.map(|(versions, _)| versions));
+    book.customers = column(ids);
+    Some(book)
 }
 
-/// All shares as one book.
-fn joined<T: Id>(shares: Vec<Share<T>>, rows: &Rows<'_>, versions: Option<&Versions>) -> Book {
+/// All shares as one book, and the ids of its series.
+fn joined<T: Id>(shares: Vec<Share<T>>, rows: &Rows<'_>, versions: Option<&Versions>) -> (Book, Vec<T>) {
     let height = shares.iter().map(Share::height).sum();
     let mut book = Book { bounds: vec![0], sequence: vec![CHANGED; height], ..Book::default() };
     book.dated.reserve_exact(height);
@@ -177,7 +188,6 @@ fn joined<T: Id>(shares: Vec<Share<T>>, rows: &Rows<'_>, versions: Option<&Versi
     }
     reasons.resize(height, None);
     book.currencies = rows.currencies.with(currencies);
-    book.customers = T::column(ids.into_iter());
     if let Some(known) = rows.reasons.as_ref().filter(|_| reasons.iter().any(Option::is_some)) {
         let mut known = known.with(Vec::new());
         let none = known.code(None);
@@ -190,7 +200,7 @@ fn joined<T: Id>(shares: Vec<Share<T>>, rows: &Rows<'_>, versions: Option<&Versi
         known.of = latest.iter().map(|row| if *row == UNUSED { none } else { codes.of[*row as usize] }).collect();
         book.dimensions.push(Dimension { name: name.clone(), by_series: true, codes: known });
     }
-    book
+    (book, ids)
 }
 
 /// Rows of one day are told as a change of the amount; the ledger has rows of other sequences where there is more.

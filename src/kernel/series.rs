@@ -4,7 +4,7 @@ use polars::prelude::*;
 use rayon::prelude::*;
 
 use super::book::{Codes, inverse, number};
-use super::ids::{Id, Numbers};
+use super::ids::{Id, Numbers, Words, numbers, texts};
 
 /// Rows with `customer_id` and `currency`, and the steps made of them.
 #[derive(Clone, Copy, Debug)]
@@ -27,9 +27,17 @@ impl Numbering {
             return Ok(None);
         }
         let currencies = Codes::new(rows.column("currency")?.str()?);
-        let numbered = match ids.dtype() {
-            DataType::String => self.numbered(ids.str()?.iter().flatten(), &currencies)?,
-            _ => self.numbered(ids.i64()?.iter().flatten(), &currencies)?,
+        let numbered = if ids.dtype() == &DataType::String {
+            let ids = ids.str()?;
+            match Words::of(ids) {
+                Some(words) => {
+                    let own = ids.iter().flatten().filter_map(|id| words.word(id));
+                    self.numbered(own, &currencies, |ids| words.column(ids.into_iter()))?
+                }
+                None => self.numbered(ids.iter().flatten(), &currencies, |ids| texts(ids.into_iter()))?,
+            }
+        } else {
+            self.numbered(ids.i64()?.iter().flatten(), &currencies, |ids| numbers(ids.into_iter()))?
         };
         let (series, of_row) = numbered;
         let mut rows = rows.drop_many(["customer_id", "currency"]);
@@ -41,10 +49,16 @@ impl Numbering {
         Ok(Some((series, rows)))
     }
 
-    fn numbered<T: Id>(&self, ids: impl Iterator<Item = T>, currencies: &Codes) -> PolarsResult<(DataFrame, Vec<u32>)> {
-        let mut numbers = Numbers::new();
-        let customers: Vec<u32> = ids.map(|id| numbers.number(id)).collect();
-        let order = numbers.order();
+    /// `column` makes a column of ids.
+    fn numbered<T: Id>(
+        &self,
+        ids: impl Iterator<Item = T>,
+        currencies: &Codes,
+        column: impl Fn(Vec<T>) -> Column,
+    ) -> PolarsResult<(DataFrame, Vec<u32>)> {
+        let mut known = Numbers::new();
+        let customers: Vec<u32> = ids.map(|id| known.number(id)).collect();
+        let order = known.order();
         let places = inverse(&order);
         // Place of the customer, and of the currency by the alphabet.
         let alphabet = currencies.places();
@@ -72,9 +86,9 @@ impl Numbering {
         let codes = inverse(&alphabet);
         let texts = distinct.iter().map(|key| currencies.text(codes[(key & 0xffff_ffff) as usize]));
         let currency: StringChunked = texts.collect();
-        let id = |key: &u64| numbers.ids[order[(key >> 32) as usize] as usize];
+        let id = |key: &u64| known.ids[order[(key >> 32) as usize] as usize];
         let mut columns = vec![
-            T::column(distinct.iter().map(id)),
+            column(distinct.iter().map(id).collect()),
             currency.with_name("currency".into()).into_column(),
             UInt32Chunked::from_iter_values("series".into(), 0..number(distinct.len())).into_column(),
         ];

@@ -78,7 +78,7 @@ impl<T: Id> Share<T> {
         let order = numbers.order();
         let places = inverse(&order);
         own.iter_mut().for_each(|own| own.customer = places[own.customer as usize]);
-        own.sort_unstable_by_key(|own| (own.customer, own.currency));
+        own.sort_unstable_by_key(|own| u64::from(own.customer) << 32 | u64::from(own.currency));
         endings.iter_mut().for_each(|(customer, ..)| *customer = places[*customer as usize]);
         let mut share = Self {
             numbers,
