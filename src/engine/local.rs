@@ -2,15 +2,17 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroUsize;
+use std::sync::mpsc::{SyncSender, sync_channel};
 
 use polars::prelude::*;
+use rayon::{ThreadPool, ThreadPoolBuilder};
 
 use crate::engine::before;
 use crate::engine::checked::{check, collect_all, figures};
 use crate::engine::write::{staged, write};
 use crate::engine::{EngineError, RunId, RunOutcome, SourceOutcome, Stage, Status, TableOutcome, TableState, Watch};
 use crate::kernel::{Rows, Shelf};
-use crate::metrics::Inputs;
+use crate::metrics::{Inputs, Promise};
 use crate::plan::{GROUP, RunPlan, TablePlan};
 use crate::publish::{Holder, Lock, Recovery, Root, Staging, Unit, Verified};
 use crate::sources::{self, SourceError, SourcePlan};
@@ -92,6 +94,19 @@ struct Computed {
     attrition: Vec<(String, u64)>,
     inputs: Inputs,
 }
+
+/// A computed table on its way to staging.
+struct Leaving<'t> {
+    table: &'t TablePlan,
+    computed: Computed,
+    /// For the tables that read it.
+    promise: Option<Promise>,
+    /// Dropped when its rows are no longer needed.
+    written: SyncSender<()>,
+}
+
+/// From so many rows on a table is too heavy to wait while others are computed.
+const LARGE_TABLE: usize = 1_000_000;
 
 /// What is told of a table, and its staged file.
 struct Done {
@@ -273,7 +288,7 @@ impl Run<'_> {
             out.condensed.extend(all.filter(|keys| !keys.is_empty()).map(|keys| (index, keys)));
             if let [only] = readers.as_slice() {
                 let enough = only.metric.project().filter(|project| project.source == source.name);
-                out.projected.extend(enough.map(|project| (index, project.keys)));
+                out.projected.extend(enough.map(|project| (index, project.values)));
             }
         }
         Ok(out)
@@ -281,18 +296,56 @@ impl Run<'_> {
 
     /// Computes, stages and checks every table after those that it reads; `None` when the run was stopped.
     ///
+    /// While a table is written and checked, the next ones are computed: these mostly walk the book of a ledger and
+    /// need nothing of its file.
+    fn tables(&self, inputs: Inputs, staging: &Staging<'_>) -> Result<Option<Vec<Done>>, EngineError> {
+        // Threads of its own: a query whose tasks wait behind row groups that are encoded takes many times as long.
+        let writers = ThreadPoolBuilder::new().num_threads(rayon::current_num_threads()).build();
+        let writers = writers
+            .map_err(|e| EngineError::Query { action: "starting threads".to_owned(), message: e.to_string() })?;
+        let (computed, staged) = std::thread::scope(|scope| {
+            let (leaving, arriving) = sync_channel(self.plan.tables.len());
+            let writers = &writers;
+            let stager = scope.spawn(move || {
+                let staged = arriving.iter().map(|table| self.staged(table, staging, writers));
+                staged.collect::<Result<Option<Vec<Done>>, EngineError>>()
+            });
+            let computed = self.computed(inputs, &leaving);
+            drop(leaving);
+            (computed, stager.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+        });
+        // Where both failed, the first cause is what happened to the file.
+        let Some(staged) = staged? else { return Ok(None) };
+        let Some(computed) = computed? else { return Ok(None) };
+        let mut staged = staged.into_iter();
+        let of = |(table, failed): (&TablePlan, Option<TableState>)| match failed {
+            Some(state) => Some(Done { told: pending(table, state), file: None }),
+            None => staged.next(),
+        };
+        Ok(self.plan.tables.iter().zip(computed).map(of).collect())
+    }
+
+    /// Computes every table after those that it reads and hands it on; by table why there is none. `None` when the run
+    /// was stopped.
+    ///
     /// A frame is let go with the last table that reads it.
-    fn tables(&self, mut inputs: Inputs, staging: &Staging<'_>) -> Result<Option<Vec<Done>>, EngineError> {
+    fn computed<'t>(
+        &'t self,
+        mut inputs: Inputs,
+        leaving: &SyncSender<Leaving<'t>>,
+    ) -> Result<Option<Vec<Option<TableState>>>, EngineError> {
         let mut shelf = Shelf::default();
         inputs.tallies().for_each(|(name, tally)| shelf.insert_tally(name, tally));
-        let mut done: Vec<Done> = Vec::new();
+        let mut out: Vec<Option<TableState>> = Vec::new();
         for (at, table) in self.plan.tables.iter().enumerate() {
             if self.watch.cancelled() {
                 return Ok(None);
             }
-            let broken = done.iter().find(|d| d.is_missing() && table.inputs.contains(&d.told.name));
-            let state = if let Some(input) = broken {
-                Err(TableState::Skipped { reason: format!("`{}` failed", input.told.name) })
+            let missing = |input: &&String| {
+                self.plan.tables.iter().zip(&out).any(|(known, state)| known.name == **input && state.is_some())
+            };
+            let computed = if let Some(input) = table.inputs.iter().find(missing) {
+                Err(TableState::Skipped { reason: format!("`{input}` failed") })
             } else {
                 self.watch.stage(Stage::Computing { tables: &[table.name.as_str()] });
                 let shelf = (!self.queries_only).then_some(&shelf);
@@ -302,47 +355,62 @@ impl Run<'_> {
             let read_later = |name: &str| {
                 later.iter().any(|t| t.reads.contains_key(name) || t.inputs.iter().any(|input| input == name))
             };
-            done.push(match state {
-                Err(state) => Done { told: pending(table, state), file: None },
+            out.push(match computed {
+                Err(state) => Some(state),
                 Ok(computed) => {
                     let is_read = read_later(&table.name);
                     if is_read && !self.queries_only && table.metric.ledger().is_some() {
                         shelf.insert(&table.name, &computed.rows).map_err(|e| query_failed("computing", table, &e))?;
                     }
-                    let (done, output) = self.staged(table, computed, staging)?;
-                    if is_read {
-                        inputs.insert(table.name.as_str(), output);
+                    let promise = is_read.then(|| inputs.insert_promised(table.name.as_str()));
+                    // Of what is heavy there is one at a time, but for a book, which stays on the shelf.
+                    let is_heavy = matches!(&computed.rows, Rows::Frame(rows) if rows.height() > LARGE_TABLE);
+                    let (written, wait) = sync_channel(1);
+                    if leaving.send(Leaving { table, computed, promise, written }).is_err() {
+                        // Why staging ended is told by its thread.
+                        return Ok(None);
                     }
-                    done
+                    if is_heavy {
+                        _ = wait.recv();
+                    }
+                    None
                 }
             });
             inputs.retain(read_later);
             shelf.retain(read_later);
         }
-        Ok(Some(done))
+        Ok(Some(out))
     }
 
-    /// Writes a table to staging, and checks what was written; the table as others read it.
+    /// Writes a table to staging, and checks what was written; `None` when the run was stopped.
     fn staged(
         &self,
-        table: &TablePlan,
-        computed: Computed,
+        leaving: Leaving<'_>,
         staging: &Staging<'_>,
-    ) -> Result<(Done, LazyFrame), EngineError> {
-        let Computed { rows, attrition, inputs } = computed;
+        writers: &ThreadPool,
+    ) -> Result<Option<Done>, EngineError> {
+        if self.watch.cancelled() {
+            return Ok(None);
+        }
+        let Leaving { table, computed: Computed { rows, attrition, inputs }, promise, written } = leaving;
         let height = u64::try_from(rows.height()).unwrap_or(u64::MAX);
         let failed = |e: PolarsError| query_failed("checking", table, &e);
         let headlines = figures(table, &rows);
         let (file, output) = if table.published {
             let path = staging.file(&table.name);
             self.watch.stage(Stage::Writing { table: &table.name });
-            let file = write(self.plan, table, &rows, &path)?;
+            let file = writers.install(|| write(self.plan, table, &rows, &path))?;
             drop(rows);
             self.watch.stage(Stage::Written { table: &table.name, rows: file.rows });
             (Some(file), staged(table, &path).map_err(failed)?)
         } else {
             (None, rows.frame().map_err(failed)?.lazy())
         };
+        // Who reads the table has no need to wait for its checks: nothing that rests on a broken one is published.
+        if let Some(promise) = promise {
+            promise.keep(output.clone());
+        }
+        drop(written);
         self.watch.stage(Stage::Checking { table: &table.name });
         let checks = table.metric.identities(&inputs, &output).and_then(check).map_err(failed)?;
         let state = if !table.published && checks.iter().all(|c| c.broken == 0) {
@@ -351,7 +419,7 @@ impl Run<'_> {
             // Replaced when the publish says where it is.
             TableState::Rejected { rows: height }
         };
-        Ok((Done { told: TableOutcome { attrition, checks, headlines, ..pending(table, state) }, file }, output))
+        Ok(Some(Done { told: TableOutcome { attrition, checks, headlines, ..pending(table, state) }, file }))
     }
 
     /// Names of the tables that may become visible: sound, and their whole group too.

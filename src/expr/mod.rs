@@ -12,5 +12,6 @@ pub mod lmdi;
 pub mod money;
 pub mod ratio;
 pub mod steps;
+pub mod texts;
 pub mod uses;
 pub mod visits;

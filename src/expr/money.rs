@@ -3,6 +3,7 @@
 use polars::prelude::*;
 
 use crate::expr::dims::int;
+use crate::expr::texts::of_texts;
 
 use crate::money;
 
@@ -17,6 +18,17 @@ pub fn div_half_even(numerator: Expr, denominator: Expr) -> Expr {
     let floor = numerator.clone().floor_div(denominator.clone());
     let rest = numerator - floor.clone() * denominator.clone();
     round_half_even(&floor, rest, denominator)
+}
+
+/// As [`div_half_even`] of two columns, in steps, so that a quotient is found once: columns to add one after the other,
+/// and the result as an expression over them. `name` tells them from others.
+pub fn div_half_even_in_steps(numerator: &str, denominator: &str, name: &str) -> (Vec<Vec<Expr>>, Expr) {
+    let (floor, rest) = (format!("#floor:{name}"), format!("#rest:{name}"));
+    let steps = vec![
+        vec![col(numerator).floor_div(col(denominator)).alias(floor.as_str())],
+        vec![(col(numerator) - col(floor.as_str()) * col(denominator)).alias(rest.as_str())],
+    ];
+    (steps, round_half_even(&col(floor), col(rest), col(denominator)))
 }
 
 /// `amount * numerator / denominator` rounded half-even, without the full product: it cannot wrap
@@ -98,9 +110,10 @@ pub fn with_products(frame: LazyFrame, products: &[(String, &str, String)], deno
 /// `floor` or one more, whichever is nearer to `floor + rest / denominator`; ties go to the even one.
 fn round_half_even(floor: &Expr, rest: Expr, denominator: Expr) -> Expr {
     let rest2 = rest * int(2);
-    let odd = (floor.clone() - floor.clone().floor_div(int(2)) * int(2)).eq(int(1));
+    // The last bit of a negative number says so, too.
+    let odd = floor.clone().and(int(1)).eq(int(1));
     let up = rest2.clone().gt(denominator.clone()).or(rest2.eq(denominator).and(odd));
-    when(up).then(floor.clone() + int(1)).otherwise(floor.clone())
+    floor.clone() + up.cast(DataType::Int64)
 }
 
 /// Units of the pipeline's scale in 10^-4 of a currency's minor unit: what amounts are rounded to.
@@ -123,17 +136,14 @@ pub fn by_places(currency: &Expr, value: impl Fn(u8) -> Option<i64> + Send + Syn
         return of_code(code).map_or_else(|| lit(NULL).cast(DataType::Int64), int);
     }
     let of_rows = move |column: Column| {
-        let codes = column.str()?;
-        let mut known: PlHashMap<&str, Option<i64>> = PlHashMap::default();
-        let mut last = ("", None);
-        let values = codes.iter().map(|code| {
-            let code = code?;
-            if code != last.0 {
-                last = (code, *known.entry(code).or_insert_with(|| of_code(code)));
-            }
-            last.1
-        });
-        Ok(values.collect::<Int64Chunked>().with_name(column.name().clone()).into_column())
+        let values = of_texts(column.str()?, |code| code.and_then(&of_code));
+        let name = column.name().clone();
+        let known: Option<Vec<i64>> = values.iter().copied().collect();
+        Ok(match known {
+            Some(known) => Int64Chunked::from_vec(name, known),
+            None => Int64Chunked::from_iter_options(name, values.into_iter()),
+        }
+        .into_column())
     };
     let whole = |_: &Schema, field: &Field| Ok(Field::new(field.name().clone(), DataType::Int64));
     currency.clone().map_with_fmt_str(of_rows, whole, "by_places")
@@ -156,12 +166,14 @@ mod tests {
             "d" => [10i64, 10, 10, 10, 2, 2, 10, 3, 2],
         )
         .unwrap()
-        .lazy()
-        .select([div_half_even(col("n"), col("d")).alias("q")])
-        .collect()
-        .unwrap();
-        let got: Vec<i64> = out.column("q").unwrap().i64().unwrap().into_no_null_iter().collect();
-        assert_eq!(got, [0, 2, 0, -2, 4, -4, 2, 1, 500_000_000_000_000_000]);
+        .lazy();
+        let (steps, stepped) = div_half_even_in_steps("n", "d", "q");
+        let in_steps = steps.into_iter().fold(out.clone(), LazyFrame::with_columns).select([stepped.alias("q")]);
+        for out in [out.select([div_half_even(col("n"), col("d")).alias("q")]), in_steps] {
+            let out = out.collect().unwrap();
+            let got: Vec<i64> = out.column("q").unwrap().i64().unwrap().into_no_null_iter().collect();
+            assert_eq!(got, [0, 2, 0, -2, 4, -4, 2, 1, 500_000_000_000_000_000]);
+        }
     }
 
     #[test]

@@ -6,6 +6,7 @@ use polars::prelude::*;
 
 use crate::expr::calendar::Periods;
 use crate::expr::steps::ValueAt;
+use crate::expr::texts::of_texts;
 use crate::schema::TableSchema;
 
 /// Kinds of ledger rows, in the order of [`NAMES`].
@@ -59,22 +60,12 @@ pub(super) struct Codes {
 
 impl Codes {
     pub(super) fn new(column: &StringChunked) -> Self {
-        let mut known: PlHashMap<Option<&str>, u32> = PlHashMap::default();
-        let mut out = Self { of: Vec::with_capacity(column.len()), texts: Vec::new() };
-        // Neighbours are mostly equal.
-        let mut last: Option<(Option<&str>, u32)> = None;
-        for text in column.iter() {
-            let code = match last {
-                Some((before, code)) if before == text => code,
-                _ => *known.entry(text).or_insert_with(|| {
-                    out.texts.push(text.map(str::to_owned));
-                    number(out.texts.len() - 1)
-                }),
-            };
-            last = Some((text, code));
-            out.of.push(code);
-        }
-        out
+        let mut texts = Vec::new();
+        let of = of_texts(column, |text| {
+            texts.push(text.map(str::to_owned));
+            number(texts.len() - 1)
+        });
+        Self { of, texts }
     }
 
     /// The same texts for other rows.

@@ -4,14 +4,13 @@
 //! and asks no clock, so its query is a plan that can be explained, run jointly with others, and
 //! shipped to another engine.
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
-
 use polars::prelude::*;
 use serde::Serialize;
 
-use crate::expr::condense::{Condense, condensed};
-use crate::kernel::{Intervals, Numbering, Pass, Tally};
+pub use inputs::{Inputs, Promise};
+
+use crate::expr::condense::{Condense, Project};
+use crate::kernel::{Intervals, Numbering, Pass};
 use crate::plan::resolver::Resolver;
 use crate::schema::TableSchema;
 
@@ -33,6 +32,7 @@ macro_rules! metrics {
 
 pub mod behind;
 pub mod formula;
+mod inputs;
 pub mod usage;
 pub mod view;
 
@@ -129,7 +129,7 @@ pub trait Metric: Send + Sync {
 
     /// The source of which this metric needs no more of a row than these values: [`Inputs::projected`] gives
     /// them, in place of its rows, where no other table reads it.
-    fn project(&self) -> Option<Condense> {
+    fn project(&self) -> Option<Project> {
         None
     }
 
@@ -250,87 +250,4 @@ pub struct LedgerShape {
     pub reads: indexmap::IndexMap<String, Vec<String>>,
     /// The ledger itself, for tables that look ahead.
     pub definition: std::sync::Arc<mrr_ledger::MrrLedger>,
-}
-
-/// The frames a query reads, by the name of the source or table.
-#[derive(Clone, Default)]
-pub struct Inputs {
-    frames: BTreeMap<String, LazyFrame>,
-    projected: BTreeMap<String, LazyFrame>,
-    condensed: BTreeMap<String, Arc<Tally>>,
-    steps: BTreeMap<&'static str, LazyFrame>,
-}
-
-impl Inputs {
-    /// Makes `frame` available as `name`.
-    pub fn insert(&mut self, name: impl Into<String>, frame: LazyFrame) {
-        self.frames.insert(name.into(), frame);
-    }
-
-    /// Lets go of the frames whose name is not wanted.
-    pub fn retain(&mut self, wanted: impl Fn(&str) -> bool) {
-        self.frames.retain(|name, _| wanted(name));
-        self.projected.retain(|name, _| wanted(name));
-        self.condensed.retain(|name, _| wanted(name));
-    }
-
-    /// Makes a source available of which only combinations of values were kept.
-    pub fn insert_condensed(&mut self, name: impl Into<String>, tally: Arc<Tally>) {
-        self.condensed.insert(name.into(), tally);
-    }
-
-    /// Makes a source available of which only some values of each row were kept.
-    pub fn insert_projected(&mut self, name: impl Into<String>, frame: LazyFrame) {
-        self.projected.insert(name.into(), frame);
-    }
-
-    /// The values of [`Metric::project`] of every row, where these are all that was kept.
-    pub fn projected(&self, source: &str) -> Option<LazyFrame> {
-        self.projected.get(source).cloned()
-    }
-
-    /// The sources of which only combinations were kept.
-    pub fn tallies(&self) -> impl Iterator<Item = (&str, Arc<Tally>)> {
-        self.condensed.iter().map(|(name, tally)| (name.as_str(), tally.clone()))
-    }
-
-    /// Makes an intermediate frame of the metric at hand available, computed.
-    pub fn put_step(&mut self, name: &'static str, frame: LazyFrame) {
-        self.steps.insert(name, frame);
-    }
-
-    /// An intermediate frame: as an engine computed it, or as part of the query.
-    ///
-    /// # Errors
-    /// Those of `make`.
-    pub fn step(&self, name: &str, make: impl FnOnce() -> PolarsResult<LazyFrame>) -> PolarsResult<LazyFrame> {
-        match self.steps.get(name) {
-            Some(frame) => Ok(frame.clone()),
-            None => make().map(LazyFrame::cache),
-        }
-    }
-
-    /// The combinations of values in a source, and in [`ROWS`](crate::expr::condense::ROWS) how many rows have each.
-    ///
-    /// A combination may come more than once, where the source was condensed for several tables.
-    ///
-    /// # Errors
-    /// When the plan did not provide the source, which is a bug.
-    pub fn condensed(&self, of: &Condense) -> PolarsResult<LazyFrame> {
-        match self.condensed.get(&of.source) {
-            Some(tally) => tally.lazy(),
-            None => Ok(condensed(self.get(&of.source)?, &of.keys, &[])),
-        }
-    }
-
-    /// The frame of a source or table.
-    ///
-    /// # Errors
-    /// When the plan did not provide it, which is a bug.
-    pub fn get(&self, name: &str) -> PolarsResult<LazyFrame> {
-        self.frames
-            .get(name)
-            .cloned()
-            .ok_or_else(|| polars_err!(InvalidOperation: "the plan provides no frame `{name}`"))
-    }
 }

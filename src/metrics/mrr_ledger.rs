@@ -18,7 +18,7 @@ use changes::Book;
 use crate::expr::calendar::{date_lit, epoch_day};
 use crate::expr::dims::{cols_of, int};
 use crate::expr::key::packed;
-use crate::expr::condense::Condense;
+use crate::expr::condense::Project;
 use crate::expr::money::MAX_EXACT;
 use crate::expr::steps::first_of_series;
 use crate::kernel::{Intervals, Numbering};
@@ -462,7 +462,7 @@ impl Metric for MrrLedger {
         self.make_step(name, inputs)
     }
 
-    fn project(&self) -> Option<Condense> {
+    fn project(&self) -> Option<Project> {
         self.is_row_by_row().then(|| self.projection())
     }
 

@@ -1,5 +1,7 @@
 //! SQL conditions on one row: `filters:` and `checks:`.
 
+use std::collections::BTreeMap;
+
 use polars::prelude::*;
 use polars::sql::sql_expr;
 
@@ -15,6 +17,8 @@ pub struct Condition {
     pub sql: String,
     /// The columns it reads.
     pub columns: Vec<String>,
+    /// Those of which it asks more than whether there is a value.
+    compared: Vec<String>,
     expr: Expr,
 }
 
@@ -103,7 +107,14 @@ impl Condition {
         if totals && found.height() != 1 {
             return Err(ConditionFault::SeveralRows);
         }
-        Ok(Self { name: name.to_owned(), sql: sql.to_owned(), columns: read, expr })
+        let compared = compared(&expr);
+        let expr = with_few_compared(expr);
+        Ok(Self { name: name.to_owned(), sql: sql.to_owned(), columns: read, compared, expr })
+    }
+
+    /// Whether it compares or computes with a column, rather than ask whether there is a value.
+    pub(super) fn compares(&self, column: &str) -> bool {
+        self.compared.iter().any(|compared| compared == column)
     }
 
     /// The rows for which it holds; `money` names the columns of whole units of 10^-`scale`.
@@ -126,6 +137,47 @@ impl Condition {
     pub(super) fn expr(&self) -> Expr {
         self.expr.clone()
     }
+}
+
+/// The columns of which an expression asks more than whether there is a value.
+fn compared(expr: &Expr) -> Vec<String> {
+    // Every mention of a column, but those right below a test for NULL.
+    let mut mentions: BTreeMap<&str, isize> = BTreeMap::new();
+    for part in expr {
+        match part {
+            Expr::Column(column) => *mentions.entry(column).or_default() += 1,
+            Expr::Function {
+                input,
+                function: FunctionExpr::Boolean(BooleanFunction::IsNull | BooleanFunction::IsNotNull),
+            } => {
+                if let [Expr::Column(column)] = input.as_slice() {
+                    *mentions.entry(column).or_default() -= 1;
+                }
+            }
+            _ => {}
+        }
+    }
+    mentions.into_iter().filter(|(_, mentions)| *mentions > 0).map(|(column, _)| column.to_owned()).collect()
+}
+
+/// `x IN ('a', 'b')` as comparisons: the engine makes a set of a list for every batch, which costs more than a few of them.
+fn with_few_compared(expr: Expr) -> Expr {
+    const FEW: usize = 8;
+    expr.map_expr(|part| {
+        let Expr::Function { input, function: FunctionExpr::Boolean(BooleanFunction::IsIn { nulls_equal: false }) } =
+            &part
+        else {
+            return part;
+        };
+        let [of, Expr::Agg(AggExpr::Implode { input: list, .. })] = input.as_slice() else { return part };
+        let Expr::Literal(LiteralValue::Series(list)) = &**list else { return part };
+        let Ok(texts) = list.str() else { return part };
+        if texts.len() > FEW || texts.has_nulls() {
+            return part;
+        }
+        let is = texts.iter().flatten().map(|text| of.clone().eq(lit(text)));
+        is.reduce(Expr::or).unwrap_or(part)
+    })
 }
 
 /// The type a condition sees: canonical, but money as a decimal number of major units.
@@ -180,6 +232,39 @@ mod tests {
             got.sort();
             want.sort();
             assert_eq!(got, want, "{sql}");
+        }
+    }
+
+    #[test]
+    fn whether_there_is_a_value_is_no_comparison() {
+        let columns = [("amount", ColumnType::Money), ("list", ColumnType::Money), ("live", ColumnType::Bool)];
+        for (sql, expected) in [
+            ("amount IS NOT NULL AND NOT live", [false, false, true]),
+            ("amount IS NULL OR amount > 0", [true, false, false]),
+            ("coalesce(amount, list) IS NOT NULL", [true, true, false]),
+            ("amount IS NOT NULL OR list IS NULL", [false, false, false]),
+        ] {
+            let condition = Condition::parse("c", sql, &columns).unwrap();
+            assert_eq!(columns.map(|(name, _)| condition.compares(name)), expected, "{sql}");
+        }
+    }
+
+    #[test]
+    fn a_few_texts_are_compared_and_mean_the_same() {
+        let rows = df!("name" => [Some("a"), Some("b"), None, Some("c")]).unwrap();
+        for sql in [
+            "name IN ('a', 'c')",
+            "name NOT IN ('a', 'c')",
+            "NOT (name IN ('b')) OR name IS NULL",
+            "name IN ('a', NULL)",
+            "name IN ('a', 'b', 'd', 'e', 'f', 'g', 'h', 'i', 'j')",
+        ] {
+            let condition = Condition::parse("c", sql, &[("name", ColumnType::String)]).unwrap();
+            let is_set = format!("{:?}", condition.expr).contains("is_in");
+            assert_eq!(is_set, sql.contains("NULL)") || sql.contains("'j'"), "{sql}");
+            let both = [condition.expr(), sql_expr(sql).unwrap()];
+            let both = both.map(|e| rows.clone().lazy().select([e.alias("is")]).collect().unwrap());
+            assert!(both[0].equals_missing(&both[1]), "{sql}: {both:?}");
         }
     }
 

@@ -17,6 +17,7 @@ use super::scan::{self, CODE, DELETED, FINE, ROW, broken_column};
 use super::verdict::Rows;
 use super::{quarantine, sample};
 use crate::checks::distinct_values;
+use crate::expr::condense::Values;
 
 /// Told what a load is doing; every method may be left as it is.
 pub trait Watch {
@@ -64,7 +65,7 @@ pub struct Enough {
     pub condensed: BTreeMap<usize, Keys>,
     /// The values of each row that are enough: they are computed while it is read, and are its columns in the
     /// place of the wanted ones, which they may look at.
-    pub projected: BTreeMap<usize, Keys>,
+    pub projected: BTreeMap<usize, Values>,
 }
 
 /// As [`load`], and measures the sources as wholes; look at [`LoadedSource::stale`] too.
@@ -112,8 +113,8 @@ pub fn load_against(
             return Err(SourceError::Cancelled);
         }
         let position = plans.iter().position(|known| known.name == plan.name);
-        let keys = position.and_then(|index| enough.projected.get(&index));
-        let mut source = finish(plan, columns, keys, rows, measures)?;
+        let values = position.and_then(|index| enough.projected.get(&index));
+        let mut source = finish(plan, columns, values, rows, measures)?;
         if let Some(keys) = position.and_then(|index| enough.condensed.get(&index)) {
             condense::afterwards(&mut source, keys).map_err(|error| engine(plan, error))?;
         }
@@ -133,7 +134,7 @@ pub(super) type Judged<'a, 'b> = (&'a SourcePlan, &'b [String], Rows<'a>);
 pub(super) fn judged<'a, 'b>(
     plans: &'a [SourcePlan],
     wanted: &'b [(usize, Vec<String>)],
-    projected: &BTreeMap<usize, Keys>,
+    projected: &BTreeMap<usize, Values>,
     watch: &mut dyn Watch,
 ) -> Result<Vec<Judged<'a, 'b>>, SourceError> {
     let mut sources: Vec<Judged<'a, 'b>> = Vec::with_capacity(wanted.len());
@@ -155,7 +156,7 @@ fn alone<'a, 'b>(
     plans: &'a [SourcePlan],
     plan: &'a SourcePlan,
     columns: &'b [String],
-    projected: Option<&Keys>,
+    projected: Option<&Values>,
 ) -> Result<Judged<'a, 'b>, SourceError> {
     let staying = with_targets(plans, plan, if projected.is_some() { &[] } else { columns });
     let mut rows = read(plan, &with_targets(plans, plan, columns), &staying, projected)?;
@@ -198,7 +199,7 @@ fn read<'a>(
     plan: &'a SourcePlan,
     columns: &[String],
     staying: &[String],
-    projected: Option<&Keys>,
+    projected: Option<&Values>,
 ) -> Result<Rows<'a>, SourceError> {
     within_limits(plan)?;
     let total = plan.rows();
@@ -254,12 +255,15 @@ fn gathered(
     plan: &SourcePlan,
     columns: &[&ColumnPlan],
     leaving: &[&str],
-    projected: Option<&Keys>,
+    projected: Option<&Values>,
 ) -> PolarsResult<Gathered> {
     let mut coded = scan::coded(plan, columns)?;
     let schema = coded.collect_schema()?;
-    let values = projected.into_iter().flatten().map(|(name, value)| value.clone().alias(kept_as(name)));
-    let mut coded = coded.with_columns(values.collect::<Vec<_>>());
+    if let Some(values) = projected {
+        let columns = schema.iter_names().map(|name| col(name.clone()));
+        let columns = columns.chain(values.named(kept_as)).collect::<Vec<_>>();
+        coded = values.with_helpers(coded).select(columns);
+    }
     let kept = coded.collect_schema()?;
     let watched = scan::watched(plan, columns);
     let marks: Vec<String> = (0..watched.len()).map(broken_column).collect();
@@ -271,12 +275,13 @@ fn gathered(
     let stay: Schema = stay.chain(values).collect();
     let rows = usize::try_from(plan.rows()).unwrap_or(usize::MAX);
     let found = Gathered { odd: DataFrame::empty_with_schema(&all), ..Gathered::default() };
+    let staying: Vec<PlSmallStr> = stay.iter_names_cloned().collect();
     let gathered = Arc::new(Mutex::new((found, Some(Columns::new(&stay, rows)))));
     let gathering = gathered.clone();
     let take = PlanCallback::new(move |batch: DataFrame| {
         let mut gathered = gathering.lock().unwrap_or_else(PoisonError::into_inner);
         let (found, columns) = &mut *gathered;
-        let batch = found.take(batch, &marks, &watched)?;
+        let batch = found.take(&batch, &staying, &marks, &watched)?;
         columns.as_mut().map_or(Ok(()), |columns| columns.add(&batch))?;
         Ok(false)
     });
@@ -296,37 +301,53 @@ fn kept_as(name: &str) -> String {
 }
 
 impl Gathered {
-    /// Takes note of a batch, and gives the rows of it that stay.
-    fn take(&mut self, batch: DataFrame, marks: &[String], watched: &[usize]) -> PolarsResult<DataFrame> {
-        let batch = staying(batch, &mut self.left_out)?;
+    /// Takes note of a batch, and gives the columns and rows of it that stay.
+    fn take(
+        &mut self,
+        batch: &DataFrame,
+        columns: &[PlSmallStr],
+        marks: &[String],
+        watched: &[usize],
+    ) -> PolarsResult<DataFrame> {
+        let stays = stay(batch, &mut self.left_out)?;
         let mut odd: Option<BooleanChunked> = None;
         for (mark, rule) in marks.iter().zip(watched) {
             let is_broken = batch.column(mark)?.bool()?;
             if !is_broken.any() {
                 continue;
             }
+            let is_broken = stays.as_ref().map_or_else(|| is_broken.clone(), |stays| is_broken & stays);
             let rows = batch.column(ROW)?.u32()?.into_no_null_iter().zip(is_broken.iter());
             self.broken.extend(rows.filter(|(_, broken)| *broken == Some(true)).map(|(row, _)| (*rule, row)));
-            odd = Some(odd.map_or_else(|| is_broken.clone(), |odd| &odd | is_broken));
+            odd = Some(odd.map_or_else(|| is_broken.clone(), |odd| &odd | &is_broken));
         }
         if let Some(odd) = odd {
             self.odd.vstack_mut_owned(batch.filter(&odd)?.select(self.odd.get_column_names_owned())?)?;
         }
-        Ok(batch)
+        let batch = batch.select(columns.iter().cloned())?;
+        stays.map_or(Ok(batch.clone()), |stays| batch.filter(&stays))
     }
 }
 
-/// The rows of a batch that stay; the others are counted by [`CODE`].
-pub(super) fn staying(batch: DataFrame, left_out: &mut BTreeMap<u16, u64>) -> PolarsResult<DataFrame> {
+/// Which rows of a batch stay, `None` where all do; the others are counted by [`CODE`].
+fn stay(batch: &DataFrame, left_out: &mut BTreeMap<u16, u64>) -> PolarsResult<Option<BooleanChunked>> {
     let codes = batch.column(CODE)?.u16()?;
     let stays = codes.equal(FINE);
     if stays.all() {
-        return Ok(batch);
+        return Ok(None);
     }
     for code in codes.iter().flatten().filter(|code| *code != FINE) {
         *left_out.entry(code).or_default() += 1;
     }
-    batch.filter(&stays)
+    Ok(Some(stays))
+}
+
+/// The rows of a batch that stay; the others are counted by [`CODE`].
+pub(super) fn staying(batch: DataFrame, left_out: &mut BTreeMap<u16, u64>) -> PolarsResult<DataFrame> {
+    match stay(&batch, left_out)? {
+        None => Ok(batch),
+        Some(stays) => batch.filter(&stays),
+    }
 }
 
 /// Why a row with that code is left out.
@@ -377,7 +398,7 @@ fn refer_one(sources: &mut [Judged<'_, '_>], index: usize) -> Result<(), SourceE
 fn finish(
     plan: &SourcePlan,
     columns: &[String],
-    projected: Option<&Keys>,
+    projected: Option<&Values>,
     rows: Rows<'_>,
     measures: &Measures,
 ) -> Result<LoadedSource, SourceError> {
@@ -386,10 +407,11 @@ fn finish(
     let stored = careful(|| sample::stored(plan, &bad)).map_err(|error| blame(plan, error))?;
     let samples = careful(|| sample::samples(plan, &rows, &bad, &stored)).map_err(|error| engine(plan, error))?;
     let quarantined = careful(|| quarantine::frame(plan, &bad, &stored)).map_err(|error| engine(plan, error))?;
-    let Some(keys) = projected else {
+    let Some(values) = projected else {
         return rows.finish(columns, &bad, samples, quarantined, findings).map_err(|error| engine(plan, error));
     };
-    let (names, kept): (Vec<&str>, Vec<String>) = keys.iter().map(|(name, _)| (name.as_str(), kept_as(name))).unzip();
+    let (names, kept): (Vec<&str>, Vec<String>) =
+        values.keys.iter().map(|(name, _)| (name.as_str(), kept_as(name))).unzip();
     let renamed = |mut source: LoadedSource| {
         source.frame.set_column_names(&names)?;
         source.is_projected = true;

@@ -277,9 +277,7 @@ fn with_conditions(plan: &SourcePlan, columns: &[&ColumnPlan], rows: LazyFrame) 
     }
     let amounts: Vec<&str> = columns
         .iter()
-        .filter(|column| {
-            column.ty == ColumnType::Money && conditions.iter().any(|(_, c)| c.columns.contains(&column.name))
-        })
+        .filter(|column| column.ty == ColumnType::Money && conditions.iter().any(|(_, c)| c.compares(&column.name)))
         .map(|column| column.name.as_str())
         .collect();
     let units = |name: &str| format!("#units:{name}");

@@ -4,9 +4,9 @@ use polars::prelude::*;
 
 use super::spec::ChurnAt;
 use super::{Amounts, MrrLedger, next_day};
-use crate::expr::condense::Condense;
+use crate::expr::condense::{Project, Values};
 use crate::expr::dims::{NOT_SET, int};
-use crate::expr::money::{MAX_EXACT, div_half_even, rounding_unit};
+use crate::expr::money::{MAX_EXACT, div_half_even_in_steps, rounding_unit};
 use crate::metrics::Inputs;
 
 /// A price as an exact fraction: `exact * per_month / months` is the amount of one month.
@@ -42,13 +42,13 @@ impl MrrLedger {
     pub(super) fn items(&self, inputs: &Inputs) -> PolarsResult<LazyFrame> {
         let rows = match inputs.projected(&self.from) {
             Some(rows) => rows,
-            None => self.priced(inputs)?.select(self.item_columns()),
+            None => self.item_values().of(self.priced(inputs)?),
         };
         self.owned(rows, inputs)
     }
 
     /// The columns of [`Self::items`] from those of the source.
-    pub(super) fn item_columns(&self) -> Vec<Expr> {
+    fn item_values(&self) -> Values {
         let mut columns =
             vec![col(self.customer.as_str()).alias("customer_id"), self.currency.clone().alias("currency")];
         let (begins, starts, ends) = self.span();
@@ -57,11 +57,23 @@ impl MrrLedger {
         let ends = when(is_open).then(horizon).otherwise(ends);
         columns.extend([begins.alias("begins"), starts.alias("starts"), ends.alias("ends")]);
         let price = self.price();
-        let magnitude = (price.float * price.per_month.clone().cast(DataType::Float64)).abs();
+        let prices = vec![
+            price.exact.alias("#exact"),
+            price.float.alias("#float"),
+            price.per_month.alias("#per_month"),
+            price.months.alias("#months"),
+            rounding_unit(&self.currency, self.scale).alias("#unit"),
+        ];
+        let fraction = vec![
+            (col("#exact") * col("#per_month")).alias("#numerator"),
+            (col("#months") * col("#unit")).alias("#denominator"),
+        ];
+        let (rounding, rounded) = div_half_even_in_steps("#numerator", "#denominator", "list");
+        let helpers = [prices, fraction].into_iter().chain(rounding).collect();
+        let (per_month, months) = (|| col("#per_month"), || col("#months"));
+        let magnitude = (col("#float") * per_month().cast(DataType::Float64)).abs();
         columns.push(magnitude.lt(lit(MAX_EXACT)).alias("fits"));
-        let unit = rounding_unit(&self.currency, self.scale);
-        let list = div_half_even(price.exact * price.per_month.clone(), price.months.clone() * unit.clone()) * unit;
-        columns.push(list.alias("list"));
+        columns.push((rounded * col("#unit")).alias("list"));
         columns.push(self.recurs().alias("recurs"));
         columns.extend(self.reason.as_ref().map(|r| col(r.as_str()).alias("reason")));
         if !self.is_plain() {
@@ -90,22 +102,22 @@ impl MrrLedger {
             // A number for each length of the billing period; only whether it stays the same matters.
             let cycle = match &self.amounts {
                 Amounts::Intervals { interval: Some(_), .. } => {
-                    price.per_month.clone() * int(1_000_003) + price.months.clone()
+                    per_month() * int(1_000_003) + months()
                 }
                 _ => int(1),
             };
             columns.push((cycle * counts).alias("cycle"));
         }
         if !self.is_plain() {
-            columns.extend([price.per_month.alias("per_month"), price.months.alias("months")]);
+            columns.extend([per_month().alias("per_month"), months().alias("months")]);
         }
-        columns
+        let named = |value: Expr| Some((value.clone().meta().output_name().ok()?.to_string(), value));
+        Values { helpers, keys: columns.into_iter().filter_map(named).collect() }
     }
 
     /// The columns of [`Self::items`] as all that is needed of the source.
-    pub(super) fn projection(&self) -> Condense {
-        let named = |value: Expr| Some((value.clone().meta().output_name().ok()?.to_string(), value));
-        Condense { source: self.from.clone(), keys: self.item_columns().into_iter().filter_map(named).collect() }
+    pub(super) fn projection(&self) -> Project {
+        Project { source: self.from.clone(), values: self.item_values() }
     }
 
     /// Whether an item follows from its row alone, and nothing else is needed of the source.

@@ -4,6 +4,7 @@ use polars::prelude::*;
 
 use super::super::plan::Stored;
 use crate::expr::dims::is_one_of;
+use crate::expr::texts::replaced;
 
 /// Bytes as text; NULL where they are not UTF-8. The engine's own cast fails the query on such bytes.
 pub(super) fn utf8(raw: Expr) -> Expr {
@@ -19,7 +20,10 @@ pub(super) fn utf8(raw: Expr) -> Expr {
 
 /// A currency code: upper case, without outer space. Whether it is one is a rule's matter.
 pub(super) fn currency(raw: Expr) -> Expr {
-    raw.str().strip_chars(lit(NULL)).str().to_uppercase()
+    raw.map(
+        |codes| Ok(replaced(codes.str()?, |code| code.trim().to_uppercase())?.into_column()),
+        |_, field| Ok(Field::new(field.name().clone(), DataType::String)),
+    )
 }
 
 /// True and false as words or as 1 and 0; NULL for everything else.

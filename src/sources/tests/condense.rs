@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use proptest::prelude::*;
 
 use super::*;
-use crate::expr::condense::condensed;
+use crate::expr::condense::{Values, condensed};
 use crate::sources::{Enough, Keys, Measures, load_against};
 
 const TEXT: &str = "
@@ -101,8 +101,9 @@ fn same(rows: &[Row]) -> bool {
 }
 
 /// Values of each row, one of them under the name of another column.
-fn values() -> Keys {
-    vec![("user".to_owned(), col("customer")), ("twice".to_owned(), col("user") * lit(2))]
+fn values() -> Values {
+    let helpers = vec![vec![(col("user") + lit(1)).alias("#next")], vec![(col("#next") + col("user")).alias("#both")]];
+    Values { helpers, keys: vec![("user".to_owned(), col("customer")), ("odd".to_owned(), col("#both"))] }
 }
 
 /// Whether values of each row are what the whole rows give; `more` is said of the source.
@@ -114,8 +115,7 @@ fn same_projected(rows: &[Row], more: &str) {
     let brief = loaded(&plans, &Enough { projected: BTreeMap::from([(0, values())]), ..Enough::default() });
     same_outcome(&whole, &brief);
     assert!(brief[0].is_projected && !whole[0].is_projected);
-    let values = values().into_iter().map(|(name, value)| value.alias(name.as_str())).collect::<Vec<_>>();
-    let expected = whole[0].frame.clone().lazy().select(values).collect().unwrap();
+    let expected = values().of(whole[0].frame.clone().lazy()).collect().unwrap();
     assert_eq!(super::rows(&brief[0].frame), super::rows(&expected));
 }
 
