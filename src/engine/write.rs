@@ -77,9 +77,9 @@ pub(super) fn write(plan: &RunPlan, table: &TablePlan, rows: &Rows, path: &Path)
         });
         encoded.collect::<PolarsResult<Vec<_>>>()
     };
-    // While some are written the next ones are encoded.
+    // While some are written the next ones are encoded. Encoded ones are small, so that there may be some to each thread.
     let mut encoded = Vec::new();
-    let rounds = groups.chunks(rayon::current_num_threads()).chain(std::iter::once(&[][..]));
+    let rounds = groups.chunks(4 * rayon::current_num_threads()).chain(std::iter::once(&[][..]));
     for some in rounds {
         let ready = std::mem::take(&mut encoded);
         let write = || writer.write_row_groups(ready.into_iter().flatten().collect());

@@ -118,12 +118,17 @@ impl<'a> View<'a> {
     pub(super) fn everybody(&self) -> PolarsResult<DataFrame> {
         let mut rows = Vec::with_capacity(self.units.len());
         for (unit, key) in &self.units {
+            let of_part = |part: &Part| {
+                let (fates, mut came) = (self.fates_of(part)?, vec![false; part.whos()]);
+                self.usable(part).flat_map(|(_, who)| who).for_each(|who| came[*who as usize] = true);
+                Ok::<_, PolarsError>(
+                    came.into_iter().zip(fates).map(|(came, fate)| came && fate == Fate::Used).collect(),
+                )
+            };
+            let came = self.tally.parts().par_iter().map(of_part).collect::<PolarsResult<Vec<Vec<bool>>>>()?;
             let mut seen = vec![false; self.tally.values(*key).len()];
-            for part in self.tally.parts() {
-                let (fates, codes) = (self.fates_of(part)?, &part.codes[*key]);
-                for who in self.usable(part).flat_map(|(_, who)| who).map(|who| *who as usize) {
-                    seen[codes[who] as usize] |= fates[who] == Fate::Used;
-                }
+            for (part, came) in self.tally.parts().iter().zip(came) {
+                part.codes[*key].iter().zip(came).for_each(|(code, came)| seen[*code as usize] |= came);
             }
             rows.push((unit.name(), seen.into_iter().filter(|seen| *seen).count()));
         }

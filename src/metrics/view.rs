@@ -256,11 +256,12 @@ impl LedgerView {
             ])
             .with_column(self.periods.index(col("last_start")).alias("last"));
         let key = [col("currency")];
+        // Days first: there are few, and each is in one period.
         let sums = self
             .ledger(inputs)?
-            .select([col("currency"), index.alias("period"), col("mrr_delta")])
-            .group_by(cols_of(&["currency", "period"]))
+            .group_by(cols_of(&["currency", "effective_on"]))
             .agg([col("mrr_delta").sum()])
+            .with_column(index.alias("period"))
             .join(last.clone(), key.clone(), key.clone(), JoinArgs::new(JoinType::Inner))
             .filter(col("period").lt_eq(col("last")))
             .group_by([col("currency")])

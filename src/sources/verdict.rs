@@ -1,6 +1,7 @@
 //! The rows of one source in memory, and what becomes of each.
 
 use polars::prelude::*;
+use rayon::prelude::*;
 
 use super::finding::{self, Finding, Measures};
 use super::outcome::{Action, Attrition, LoadedSource, Reason, Sample, ViolationReport};
@@ -283,7 +284,7 @@ fn chosen(frame: DataFrame, names: &[String], stays: &[bool], height: usize) -> 
         return Ok(wanted);
     }
     let mask: BooleanChunked = stays.iter().map(|stays| Some(*stays)).collect();
-    let columns = wanted.into_columns().into_iter().map(|column| column.filter(&mask));
+    let columns = wanted.into_columns().into_par_iter().map(|column| column.filter(&mask));
     DataFrame::new(height, columns.collect::<PolarsResult<Vec<_>>>()?)
 }
 

@@ -42,6 +42,7 @@ impl Values {
     }
 
     /// The value of a row that is a whole number.
+    #[inline]
     pub(super) fn int(&self, row: usize) -> Option<i64> {
         match self {
             Self::Plain(values) => Some(values.value(row)),
@@ -60,9 +61,14 @@ pub(in crate::kernel) enum Coder {
 impl Coder {
     /// For values of that type: texts, or anything that is a whole number inside.
     pub(in crate::kernel) fn new(dtype: &DataType) -> Self {
+        Self::with_capacity(dtype, 0)
+    }
+
+    /// As [`Coder::new`], with room for so many distinct values.
+    pub(super) fn with_capacity(dtype: &DataType, values: usize) -> Self {
         match dtype {
-            DataType::String => Self::Texts(Known::default()),
-            _ => Self::Ints(Known::default()),
+            DataType::String => Self::Texts(Known::with_capacity(values)),
+            _ => Self::Ints(Known::with_capacity(values)),
         }
     }
 
@@ -155,9 +161,13 @@ pub(in crate::kernel) struct Known<T> {
     state: PlFixedStateQuality,
 }
 
-impl<T> Default for Known<T> {
-    fn default() -> Self {
-        Self { values: Vec::new(), table: HashTable::new(), state: PlFixedStateQuality::default() }
+impl<T> Known<T> {
+    fn with_capacity(values: usize) -> Self {
+        Self {
+            values: Vec::with_capacity(values),
+            table: HashTable::with_capacity(values),
+            state: PlFixedStateQuality::default(),
+        }
     }
 }
 

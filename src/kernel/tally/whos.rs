@@ -12,34 +12,68 @@ use crate::kernel::book::number;
 /// A row asks one table once, whatever the number of its values. With millions of combinations nearly every step of
 /// that waits for memory, so rows are looked up many at a time, and wait together.
 pub(super) struct Whos {
-    /// A power of two of places, of which at most three in four are taken. In the upper half stands the upper half of
-    /// a hash, in the lower one the number of the combination, plus one; 0 is free. A combination stands at the place
-    /// that the lower half of its hash names, or, where others were there first, behind it.
-    places: Vec<u64>,
+    /// A power of two of places, of which at most three in four are taken. In the last bits of each, as many as number
+    /// the places, stands the number of a combination, plus one, and before these the first bits of its hash; 0 is free.
+    /// A combination stands at the first place that was free from the one on that the last bits of its hash name.
+    places: Vec<u32>,
     hashes: Vec<u64>,
-    keys: Vec<Own>,
+    keys: Vec<Key>,
+    /// The values of everybody that are whole numbers, those of one combination side by side.
+    ints: Beside<i64>,
+    /// Which of these are NULL; nothing as long as none is.
+    nulls: Vec<bool>,
+    texts: Beside<Option<PlSmallStr>>,
 }
 
-/// A value of everybody.
-enum Own {
-    Texts(Vec<Option<PlSmallStr>>),
-    /// Without NULLs there is no vector of them.
-    Ints(Vec<i64>, Vec<bool>),
+/// Where the values of a key stand: at which place among those of their type.
+#[derive(Clone, Copy)]
+enum Key {
+    Int(usize),
+    Text(usize),
+}
+
+/// So many values of everybody.
+#[derive(Default)]
+struct Beside<T> {
+    width: usize,
+    values: Vec<T>,
+}
+
+impl<T> Beside<T> {
+    fn at(&self, who: u32, place: usize) -> usize {
+        who as usize * self.width + place
+    }
+
+    fn of(&self, who: u32, place: usize) -> &T {
+        &self.values[self.at(who, place)]
+    }
+
+    /// The values at a place, of everybody.
+    fn all(&self, place: usize) -> impl Iterator<Item = &T> {
+        self.values.iter().skip(place).step_by(self.width)
+    }
 }
 
 /// Rows that are looked up together.
 const BLOCK: usize = 64;
 
-/// The upper half of a hash.
-const TAG: u64 = !(u32::MAX as u64);
+/// Searches begin at every so manieth place, and look at so many at once.
+const NEAR: usize = 4;
+
+/// The number of nobody.
+const NOBODY: u32 = u32::MAX;
 
 impl Whos {
     pub(super) fn new<'a>(keys: impl Iterator<Item = &'a DataType>) -> Self {
-        let own = |dtype: &DataType| match dtype {
-            DataType::String => Own::Texts(Vec::new()),
-            _ => Own::Ints(Vec::new(), Vec::new()),
+        let (mut ints, mut texts) = (Beside::default(), Beside::default());
+        let mut key = |dtype: &DataType| {
+            let is_text = dtype == &DataType::String;
+            let width = if is_text { &mut texts.width } else { &mut ints.width };
+            *width += 1;
+            if is_text { Key::Text(*width - 1) } else { Key::Int(*width - 1) }
         };
-        Self { places: vec![0; 1024], hashes: Vec::new(), keys: keys.map(own).collect() }
+        let keys = keys.map(&mut key).collect();
+        Self { places: vec![0; 1024], hashes: Vec::new(), keys, ints, nulls: Vec::new(), texts }
     }
 
     /// Calls `tell` with each of some rows and the number of who has its values; `hashes` are those of [`hashes`].
@@ -50,19 +84,21 @@ impl Whos {
         rows: &[u32],
         mut tell: impl FnMut(usize, u32),
     ) {
-        let mut found = [None; BLOCK];
+        let mut block = [(0, NOBODY); BLOCK];
         for rows in rows.chunks(BLOCK) {
-            let rows = || rows.iter().map(|row| *row as usize);
-            // Reads that do not wait for each other.
-            for (found, row) in found.iter_mut().zip(rows()) {
-                let place = self.places[self.home(hashes[row])];
-                *found = who_at(place, hashes[row]);
+            let block = &mut block[..rows.len()];
+            // Reads that do not wait for each other, and no branch on what they find.
+            for (found, row) in block.iter_mut().zip(rows) {
+                let (row, hash) = (*row as usize, hashes[*row as usize]);
+                let home = self.home(hash);
+                *found = (row, NOBODY);
+                for place in &self.places[home..home + NEAR] {
+                    found.1 = if self.is_like(*place, hash) { self.who_at(*place) } else { found.1 };
+                }
             }
-            for (found, row) in found.iter_mut().zip(rows()) {
-                *found = found.filter(|who| self.is(*who, values, row));
-            }
-            for (found, row) in found.iter().zip(rows()) {
-                tell(row, found.unwrap_or_else(|| self.number(hashes[row], values, row)));
+            self.keys.iter().zip(values).for_each(|(key, values)| self.keep(*key, values, block));
+            for (row, who) in block {
+                tell(*row, if *who == NOBODY { self.number(hashes[*row], values, *row) } else { *who });
             }
         }
     }
@@ -70,27 +106,100 @@ impl Whos {
     /// The place where a search begins.
     fn home(&self, hash: u64) -> usize {
         // There are never more places than 32 bits can tell apart.
-        usize::try_from(hash & !TAG).unwrap_or(0) & (self.places.len() - 1)
+        usize::try_from(hash & u64::from(u32::MAX)).unwrap_or(0) & (self.places.len() - NEAR)
+    }
+
+    /// The bits of a place that hold a number.
+    fn mask(&self) -> u32 {
+        number(self.places.len() - 1)
+    }
+
+    /// What stands at the place of somebody with such a hash.
+    fn place(&self, hash: u64, who: u32) -> u32 {
+        (first_bits(hash) & !self.mask()) | (who + 1)
+    }
+
+    /// Whether it may be somebody with such a hash who stands at a place.
+    fn is_like(&self, place: u32, hash: u64) -> bool {
+        (place ^ first_bits(hash)) & !self.mask() == 0
+    }
+
+    /// Who stands at a place; nobody at a free one.
+    fn who_at(&self, place: u32) -> u32 {
+        (place & self.mask()).wrapping_sub(1)
+    }
+
+    /// The place after another.
+    fn next(&self, at: usize) -> usize {
+        (at + 1) & (self.places.len() - 1)
     }
 
     /// Whether who has the values of a row.
     fn is(&self, who: u32, values: &[Values], row: usize) -> bool {
-        self.keys.iter().zip(values).all(|(own, values)| own.is(who as usize, values, row))
+        self.keys.iter().zip(values).all(|(key, values)| self.has(*key, who, values, row))
+    }
+
+    /// Whether who has the value of a row.
+    fn has(&self, key: Key, who: u32, values: &Values, row: usize) -> bool {
+        match (key, values) {
+            (Key::Text(place), Values::Texts(values)) => self.texts.of(who, place).as_deref() == values.get(row),
+            // A batch has the types of the tally.
+            (Key::Text(_), _) => false,
+            (Key::Int(place), values) => {
+                let is_null = self.nulls.get(self.ints.at(who, place)).copied().unwrap_or(false);
+                values.int(row).map_or(is_null, |value| !is_null && *self.ints.of(who, place) == value)
+            }
+        }
+    }
+
+    /// Of rows, each with who it may be, keeps who has the value of the row.
+    fn keep(&self, key: Key, values: &Values, rows: &mut [(usize, u32)]) {
+        match (key, values) {
+            (Key::Int(place), Values::Plain(values)) if self.nulls.is_empty() => {
+                let values = values.values();
+                keep_if(rows, |who, row| *self.ints.of(who, place) == values[row]);
+            }
+            (Key::Text(place), Values::Texts(values)) => {
+                keep_if(rows, |who, row| self.texts.of(who, place).as_deref() == values.get(row));
+            }
+            _ => keep_if(rows, |who, row| self.has(key, who, values, row)),
+        }
+    }
+
+    /// Adds the values of a row as those of somebody new.
+    fn push(&mut self, values: &[Values], row: usize) {
+        for (key, values) in self.keys.iter().zip(values) {
+            match (key, values) {
+                (Key::Text(_), Values::Texts(values)) => {
+                    self.texts.values.push(values.get(row).map(PlSmallStr::from_str));
+                }
+                (Key::Text(_), _) => self.texts.values.push(None),
+                (Key::Int(_), values) => {
+                    let value = values.int(row);
+                    if value.is_none() || !self.nulls.is_empty() {
+                        self.nulls.resize(self.ints.values.len(), false);
+                        self.nulls.push(value.is_none());
+                    }
+                    self.ints.values.push(value.unwrap_or(0));
+                }
+            }
+        }
     }
 
     /// The number of who has the values of a row.
     fn number(&mut self, hash: u64, values: &[Values], row: usize) -> u32 {
         let mut at = self.home(hash);
         while self.places[at] != 0 {
-            if let Some(who) = who_at(self.places[at], hash).filter(|who| self.is(*who, values, row)) {
-                return who;
+            let place = self.places[at];
+            if self.is_like(place, hash) && self.is(self.who_at(place), values, row) {
+                return self.who_at(place);
             }
-            at = (at + 1) & (self.places.len() - 1);
+            at = self.next(at);
         }
         let who = number(self.hashes.len());
-        self.places[at] = (hash & TAG) | (u64::from(who) + 1);
+        self.places[at] = self.place(hash, who);
         self.hashes.push(hash);
-        self.keys.iter_mut().zip(values).for_each(|(own, values)| own.push(values, row));
+        self.push(values, row);
         if self.hashes.len() * 4 > self.places.len() * 3 {
             self.grow();
         }
@@ -99,28 +208,31 @@ impl Whos {
 
     fn grow(&mut self) {
         self.places = vec![0; self.places.len() * 2];
-        for (hash, who) in self.hashes.iter().zip(1u64..) {
+        for (hash, who) in self.hashes.iter().zip(0..) {
             let mut at = self.home(*hash);
             while self.places[at] != 0 {
-                at = (at + 1) & (self.places.len() - 1);
+                at = self.next(at);
             }
-            self.places[at] = (hash & TAG) | who;
+            self.places[at] = self.place(*hash, who);
         }
     }
 
     /// By key the codes of everybody, and the distinct values that these stand for.
     pub(super) fn into_codes(self) -> Vec<(Vec<u32>, Distinct)> {
-        let Self { places, hashes, keys } = self;
+        let Self { places, hashes, keys, ints, nulls, texts } = self;
+        let everybody = hashes.len();
         drop((places, hashes));
-        let coded = keys.into_iter().map(|own| match own {
-            Own::Texts(values) => {
-                let mut coder = Coder::new(&DataType::String);
-                (coder.code_texts(values.iter().map(|value| value.as_ref().map(PlSmallStr::as_str))), coder)
+        // The first value tells most apart.
+        let room = |at: usize| if at == 0 { everybody } else { 0 };
+        let coded = keys.into_iter().enumerate().map(|(at, key)| match key {
+            Key::Text(place) => {
+                let mut coder = Coder::with_capacity(&DataType::String, room(at));
+                (coder.code_texts(texts.all(place).map(|value| value.as_ref().map(PlSmallStr::as_str))), coder)
             }
-            Own::Ints(values, nulls) => {
-                let mut coder = Coder::new(&DataType::Int64);
-                let is_null = |who: usize| nulls.get(who).copied().unwrap_or(false);
-                let values = values.into_iter().enumerate().map(|(who, value)| (!is_null(who)).then_some(value));
+            Key::Int(place) => {
+                let mut coder = Coder::with_capacity(&DataType::Int64, room(at));
+                let is_null = nulls.iter().skip(place).step_by(ints.width).copied().chain(std::iter::repeat(false));
+                let values = ints.all(place).zip(is_null).map(|(value, is_null)| (!is_null).then_some(*value));
                 (coder.code_ints(values), coder)
             }
         });
@@ -128,37 +240,16 @@ impl Whos {
     }
 }
 
-/// Who stands at a place, if it is somebody with such a hash.
-fn who_at(place: u64, hash: u64) -> Option<u32> {
-    let who = u32::try_from(place & !TAG).unwrap_or(0);
-    (place & TAG == hash & TAG).then(|| who.checked_sub(1)).flatten()
+/// The first half of a hash.
+fn first_bits(hash: u64) -> u32 {
+    u32::try_from(hash >> 32).unwrap_or(0)
 }
 
-impl Own {
-    fn is(&self, who: usize, values: &Values, row: usize) -> bool {
-        match (self, values) {
-            (Self::Texts(own), Values::Texts(values)) => own[who].as_deref() == values.get(row),
-            (Self::Ints(own, nulls), values) => match values.int(row) {
-                Some(value) => own[who] == value && nulls.get(who) != Some(&true),
-                None => nulls.get(who) == Some(&true),
-            },
-            // A batch has the types of the tally.
-            _ => false,
-        }
-    }
-
-    fn push(&mut self, values: &Values, row: usize) {
-        match (self, values) {
-            (Self::Texts(own), Values::Texts(values)) => own.push(values.get(row).map(PlSmallStr::from_str)),
-            (Self::Ints(own, nulls), values) => {
-                let value = values.int(row);
-                if value.is_none() || !nulls.is_empty() {
-                    nulls.resize(own.len(), false);
-                    nulls.push(value.is_none());
-                }
-                own.push(value.unwrap_or(0));
-            }
-            _ => {}
+/// Of rows, each with who it may be, keeps those who are it.
+fn keep_if(rows: &mut [(usize, u32)], is: impl Fn(u32, usize) -> bool) {
+    for (row, who) in rows.iter_mut().filter(|(_, who)| *who != NOBODY) {
+        if !is(*who, *row) {
+            *who = NOBODY;
         }
     }
 }
