@@ -58,3 +58,33 @@ pub fn condensed(rows: LazyFrame, keys: &[(String, Expr)], further: &[Expr]) -> 
     aggregates.extend_from_slice(further);
     rows.group_by(keys).agg(aggregates)
 }
+
+/// Rows by the first case that holds, or `otherwise`: `reason`, `rows`, sorted by reason.
+pub fn counted_by_case(rows: LazyFrame, cases: &[(Expr, &str)], otherwise: &str) -> LazyFrame {
+    // Rows are grouped by the number of their case; texts would be made for every row.
+    let numbered: Vec<(i32, &(Expr, &str))> = (0..).zip(cases).collect();
+    let case =
+        numbered.iter().rev().fold(lit(-1), |rest, (at, (case, _))| when(case.clone()).then(lit(*at)).otherwise(rest));
+    let name = numbered
+        .iter()
+        .fold(lit(otherwise), |rest, (at, (_, name))| when(col("case").eq(lit(*at))).then(lit(*name)).otherwise(rest));
+    rows.group_by([case.alias("case")])
+        .agg([len().cast(DataType::Int64).alias("rows")])
+        .select([name.alias("reason"), col("rows")])
+        .sort(["reason"], SortMultipleOptions::default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_are_counted_by_the_first_case_that_holds() {
+        let rows = df!("a" => [Some(1i64), Some(5), None, Some(9), Some(12)]).unwrap().lazy();
+        let cases = [(col("a").gt(lit(10)), "large"), (col("a").gt(lit(4)), "fair"), (col("a").lt(lit(0)), "odd")];
+        let found = counted_by_case(rows, &cases, "used").collect().unwrap();
+        // NULL is no case; a case without rows is not there.
+        let expected = df!("reason" => ["fair", "large", "used"], "rows" => [2i64, 1, 2]).unwrap();
+        assert!(found.equals(&expected), "{found}");
+    }
+}

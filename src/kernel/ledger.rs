@@ -161,10 +161,6 @@ fn shared<T: Id, I: Iterator<Item = Option<T>>, J: Iterator<Item = Option<T>>>(
 fn joined<T: Id>(shares: Vec<Share<T>>, rows: &Rows<'_>, versions: Option<&Versions>) -> (Book, Vec<T>) {
     let height = shares.iter().map(Share::height).sum();
     let mut book = Book { bounds: vec![0], sequence: vec![CHANGED; height], ..Book::default() };
-    book.dated.reserve_exact(height);
-    book.kinds.reserve_exact(height);
-    book.delta.reserve_exact(height);
-    book.after.reserve_exact(height);
     let codes = inverse(&rows.alphabet);
     let (mut ids, mut currencies, mut latest, mut reasons) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     for share in shares {
@@ -178,10 +174,10 @@ fn joined<T: Id>(shares: Vec<Share<T>>, rows: &Rows<'_>, versions: Option<&Versi
                 book.bounds.push(first + rows.end);
             }
         }
-        book.dated.extend(share.dated);
-        book.kinds.extend(share.kinds);
-        book.delta.extend(share.delta);
-        book.after.extend(share.after);
+        append(&mut book.dated, share.dated);
+        append(&mut book.kinds, share.kinds);
+        append(&mut book.delta, share.delta);
+        append(&mut book.after, share.after);
         // A share without any reason has no entries.
         reasons.resize(first, None);
         reasons.extend(share.reasons);
@@ -201,6 +197,15 @@ fn joined<T: Id>(shares: Vec<Share<T>>, rows: &Rows<'_>, versions: Option<&Versi
         book.dimensions.push(Dimension { name: name.clone(), by_series: true, codes: known });
     }
     (book, ids)
+}
+
+/// Puts rows behind others; the first ones stay where they are.
+fn append<T>(all: &mut Vec<T>, more: Vec<T>) {
+    if all.is_empty() {
+        *all = more;
+    } else {
+        all.extend(more);
+    }
 }
 
 /// Rows of one day are told as a change of the amount; the ledger has rows of other sequences where there is more.

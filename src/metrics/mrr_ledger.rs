@@ -18,7 +18,7 @@ use changes::Book;
 use crate::expr::calendar::{date_lit, epoch_day};
 use crate::expr::dims::{cols_of, int};
 use crate::expr::key::packed;
-use crate::expr::condense::Project;
+use crate::expr::condense::{Project, counted_by_case};
 use crate::expr::money::MAX_EXACT;
 use crate::expr::steps::first_of_series;
 use crate::kernel::{Intervals, Numbering};
@@ -564,23 +564,15 @@ impl Metric for MrrLedger {
     }
 
     fn attrition(&self, inputs: &Inputs) -> PolarsResult<Option<LazyFrame>> {
-        let why = when(col("starts").gt_eq(self.horizon()))
-            .then(lit("starts_after_as_of"))
-            .when(col("ends").lt_eq(col("begins")))
-            .then(lit("ends_before_start"))
-            .when(col("ends").lt_eq(col("starts")))
-            .then(lit("trial_only"))
-            .when(col("recurs").not())
-            .then(lit("short_service"))
-            .when(col("list").eq(int(0)))
-            .then(lit("zero_amount"))
-            .otherwise(lit("used"));
+        let fates = [
+            (col("starts").gt_eq(self.horizon()), "starts_after_as_of"),
+            (col("ends").lt_eq(col("begins")), "ends_before_start"),
+            (col("ends").lt_eq(col("starts")), "trial_only"),
+            (col("recurs").not(), "short_service"),
+            (col("list").eq(int(0)), "zero_amount"),
+        ];
         let items = inputs.step("items", || self.items(inputs))?;
-        let rows = items
-            .clone()
-            .group_by([why.alias("reason")])
-            .agg([len().cast(DataType::Int64).alias("rows")])
-            .sort(["reason"], SortMultipleOptions::default());
+        let rows = counted_by_case(items.clone(), &fates, "used");
         Ok(Some(match self.floored(&items, inputs)? {
             None => rows,
             Some(floored) => concat([rows, floored], UnionArgs::default())?,

@@ -1,7 +1,10 @@
 //! Sources of which nobody needs the rows: one streaming pass that tallies the combinations of values.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::ops::Range;
+use std::panic::resume_unwind;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use polars::prelude::*;
 
@@ -79,12 +82,44 @@ pub(super) fn afterwards(source: &mut LoadedSource, keys: &Keys) -> PolarsResult
     Ok(())
 }
 
-/// What the batches of a scan came to so far.
+/// What the batches of all scans came to so far.
 struct Reading {
-    tallying: Option<Tallying>,
+    /// Taken when all are done.
+    tallying: RwLock<Option<Tallying>>,
+    noted: Mutex<Noted>,
+    /// Of a batch: the helper columns that are true where a row breaks a rule, and what tells how old it is.
+    marks: Vec<String>,
+    age: Option<[Expr; 2]>,
+}
+
+/// What is told of rows beside their tally.
+#[derive(Default)]
+struct Noted {
     left_out: BTreeMap<u16, u64>,
     newest: Vec<DataFrame>,
     is_broken: bool,
+}
+
+/// Files that one query reads have about as many rows.
+///
+/// A query decodes ahead of what its rows are taken by, without regard to memory. So there are several, as many at once
+/// as there are threads, and each has little to decode.
+const ROWS_OF_PART: u64 = 1 << 19;
+
+/// The files in order, each in one part.
+fn parts(plan: &SourcePlan) -> Vec<Range<usize>> {
+    let (mut out, mut first, mut rows) = (Vec::new(), 0, 0);
+    for (at, file) in plan.files.iter().enumerate() {
+        rows += file.rows;
+        if rows >= ROWS_OF_PART {
+            out.push(first..at + 1);
+            (first, rows) = (at + 1, 0);
+        }
+    }
+    if first < plan.files.len() || out.is_empty() {
+        out.push(first..plan.files.len());
+    }
+    out
 }
 
 /// Reads a source; `None` where a row that stays breaks a rule.
@@ -98,35 +133,57 @@ fn tallied(plan: &SourcePlan, columns: &[String], keys: &Keys, measures: &Measur
     // Under the name of a column stands that column, so it is there once.
     let aged = plan.freshness.iter().filter(|_| age.is_some()).map(|freshness| freshness.column.as_str());
     values.extend(aged.filter(|name| keys.iter().all(|(known, _)| known != name)).map(col));
-    let mut rows = scan::coded(plan, &columns)?.select(values);
-    let tallying = start(&*rows.collect_schema()?, keys)?;
-    let reading = Reading { tallying: Some(tallying), left_out: BTreeMap::new(), newest: Vec::new(), is_broken: false };
-    let reading = Arc::new(Mutex::new(reading));
-    let reader = reading.clone();
-    let take = PlanCallback::new(move |batch: DataFrame| {
-        reader.lock().unwrap_or_else(PoisonError::into_inner).take(batch, &marks, age.as_ref())
-    });
-    rows.sink_batches(take, false, None)?.collect_with_engine(Engine::Streaming)?;
-    let mut reading = reading.lock().unwrap_or_else(PoisonError::into_inner);
-    let tally = reading.tallying.take().map(Tallying::finish).transpose()?;
-    let (left_out, newest) = (std::mem::take(&mut reading.left_out), std::mem::take(&mut reading.newest));
-    Ok(tally.filter(|_| !reading.is_broken).map(|tally| Tallied { tally, left_out, newest }))
+    let rows = |part: Range<usize>| Ok::<_, PolarsError>(scan::coded(plan, &columns, part)?.select(&values));
+    let tallying = RwLock::new(Some(start(&*rows(0..plan.files.len())?.collect_schema()?, keys)?));
+    let reading = Arc::new(Reading { tallying, noted: Mutex::default(), marks, age });
+    let read = |part: Range<usize>| {
+        let reader = reading.clone();
+        let take = PlanCallback::new(move |batch: DataFrame| reader.take(batch));
+        rows(part)?.sink_batches(take, false, None)?.collect_with_engine(Engine::Streaming)
+    };
+    let parts = parts(plan);
+    let next = AtomicUsize::new(0);
+    let read_parts = || {
+        while let Some(part) = parts.get(next.fetch_add(1, Ordering::Relaxed)) {
+            if reading.noted().is_broken {
+                break;
+            }
+            read(part.clone())?;
+        }
+        Ok::<_, PolarsError>(())
+    };
+    std::thread::scope(|scope| {
+        let threads = rayon::current_num_threads().min(parts.len());
+        let threads: Vec<_> = (0..threads).map(|_| scope.spawn(read_parts)).collect();
+        let done = threads.into_iter().map(|thread| thread.join().unwrap_or_else(|panic| resume_unwind(panic)));
+        done.collect::<PolarsResult<Vec<()>>>()
+    })?;
+    let tallying = reading.tallying.write().unwrap_or_else(PoisonError::into_inner).take();
+    let tally = tallying.map(Tallying::finish).transpose()?;
+    let Noted { left_out, newest, is_broken } = std::mem::take(&mut *reading.noted());
+    Ok(tally.filter(|_| !is_broken).map(|tally| Tallied { tally, left_out, newest }))
 }
 
 impl Reading {
+    fn noted(&self) -> MutexGuard<'_, Noted> {
+        self.noted.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Takes a batch of rows; whether that was enough.
-    fn take(&mut self, batch: DataFrame, marks: &[String], age: Option<&[Expr; 2]>) -> PolarsResult<bool> {
-        let batch = staying(batch, &mut self.left_out)?;
-        for mark in marks {
+    fn take(&self, batch: DataFrame) -> PolarsResult<bool> {
+        let batch = staying(batch, &mut self.noted().left_out)?;
+        for mark in &self.marks {
             if batch.column(mark)?.bool()?.any() {
-                self.is_broken = true;
+                self.noted().is_broken = true;
                 return Ok(true);
             }
         }
-        if let Some(age) = age {
-            self.newest.push(batch.clone().lazy().select(age).collect()?);
+        if let Some(age) = &self.age {
+            let newest = batch.clone().lazy().select(age).collect()?;
+            self.noted().newest.push(newest);
         }
-        let Some(tallying) = &self.tallying else { return Ok(true) };
+        let tallying = self.tallying.read().unwrap_or_else(PoisonError::into_inner);
+        let Some(tallying) = tallying.as_ref() else { return Ok(true) };
         Ok(!tallying.add(&batch)?)
     }
 }

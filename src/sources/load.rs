@@ -257,7 +257,7 @@ fn gathered(
     leaving: &[&str],
     projected: Option<&Values>,
 ) -> PolarsResult<Gathered> {
-    let mut coded = scan::coded(plan, columns)?;
+    let mut coded = scan::coded(plan, columns, 0..plan.files.len())?;
     let schema = coded.collect_schema()?;
     if let Some(values) = projected {
         let columns = schema.iter_names().map(|name| col(name.clone()));

@@ -1,5 +1,6 @@
 //! The lazy plan of a source: one scan per layout, canonical columns, and one code per row.
 
+use std::ops::Range;
 use std::path::Path;
 
 use polars::prelude::*;
@@ -45,7 +46,7 @@ pub fn empty<S: AsRef<str>>(plan: &SourcePlan, columns: &[S]) -> LazyFrame {
 /// A path that the engine cannot take.
 pub fn scan_plan<S: AsRef<str>>(plan: &SourcePlan, wanted: &[S]) -> PolarsResult<LazyFrame> {
     let columns = needed(plan, wanted);
-    Ok(kept(plan, coded(plan, &columns)?))
+    Ok(kept(plan, coded(plan, &columns, 0..plan.files.len())?))
 }
 
 /// The rows that neither the deletion flag nor a filter leaves out.
@@ -93,13 +94,17 @@ fn is_contract(rule: &RowRule) -> bool {
     !matches!(rule, RowRule::Parse(_) | RowRule::Currency(..))
 }
 
-/// The given columns of every row of every file, with [`ROW`] and [`CODE`].
-pub(super) fn coded(plan: &SourcePlan, columns: &[&ColumnPlan]) -> PolarsResult<LazyFrame> {
-    let mut first_row = 0;
+/// The given columns of every row of some files, with [`ROW`] and [`CODE`].
+pub(super) fn coded(plan: &SourcePlan, columns: &[&ColumnPlan], files: Range<usize>) -> PolarsResult<LazyFrame> {
+    let rows_of = |files: Range<usize>| plan.files.get(files).unwrap_or_default().iter().map(|file| file.rows).sum();
     let mut parts = Vec::with_capacity(plan.layouts.len());
+    let mut first_row: u64 = rows_of(0..files.start);
     for layout in &plan.layouts {
-        parts.push(mapped(plan, layout, columns, first_row)?);
-        first_row += plan.files.get(layout.files.clone()).unwrap_or_default().iter().map(|file| file.rows).sum::<u64>();
+        let own = layout.files.start.max(files.start)..layout.files.end.min(files.end);
+        if !own.is_empty() {
+            parts.push(mapped(plan, layout, own.clone(), columns, first_row)?);
+            first_row += rows_of(own);
+        }
     }
     let rows = if parts.is_empty() {
         let mut schema = Schema::with_capacity(columns.len() + 1);
@@ -117,10 +122,16 @@ pub(super) fn coded(plan: &SourcePlan, columns: &[&ColumnPlan]) -> PolarsResult<
     Ok(with_code(plan, columns, rows))
 }
 
-/// One scan of files with equal columns, read as declared.
-fn mapped(plan: &SourcePlan, layout: &Layout, columns: &[&ColumnPlan], first_row: u64) -> PolarsResult<LazyFrame> {
+/// One scan of files of a layout, read as declared.
+fn mapped(
+    plan: &SourcePlan,
+    layout: &Layout,
+    files: Range<usize>,
+    columns: &[&ColumnPlan],
+    first_row: u64,
+) -> PolarsResult<LazyFrame> {
     let setting = Setting { zone: &plan.zone, scale: plan.money_scale };
-    let files = plan.files.get(layout.files.clone()).unwrap_or_default();
+    let files = plan.files.get(files).unwrap_or_default();
     let partitions = columns.iter().any(|column| column.hive).then(|| partition_schema(files));
     let paths: Vec<&Path> = files.iter().map(|file| file.path.as_path()).collect();
     let scan = scan(&paths, first_row, partitions)?;

@@ -41,7 +41,10 @@ pub fn trace(
     let read = scan::needed(plan, &columns);
     let held = col(column).is_in(lit(values.clone()).implode(true), false);
     let found = careful(|| {
-        let rows = scan::coded(plan, &read)?.filter(held).collect_with_engine(Engine::Streaming)?.unwrap_single();
+        let rows = scan::coded(plan, &read, 0..plan.files.len())?
+            .filter(held)
+            .collect_with_engine(Engine::Streaming)?
+            .unwrap_single();
         rows.sort([ROW], SortMultipleOptions::default())
     });
     let found = found.map_err(|error| blame(plan, error))?;

@@ -80,15 +80,17 @@ impl<T: Id> Share<T> {
         own.iter_mut().for_each(|own| own.customer = places[own.customer as usize]);
         own.sort_unstable_by_key(|own| u64::from(own.customer) << 32 | u64::from(own.currency));
         endings.iter_mut().for_each(|(customer, ..)| *customer = places[*customer as usize]);
+        // The rows of the others come behind those of the first, so it has room for all; what stays empty costs nothing.
+        let room = if range == 0 { rows.list.len() * 2 } else { own.len() };
         let mut share = Self {
             numbers,
             first: vec![0; order.len() + 1],
             order,
             series: Vec::new(),
-            dated: Vec::with_capacity(own.len()),
-            kinds: Vec::with_capacity(own.len()),
-            delta: Vec::with_capacity(own.len()),
-            after: Vec::with_capacity(own.len()),
+            dated: Vec::with_capacity(room),
+            kinds: Vec::with_capacity(room),
+            delta: Vec::with_capacity(room),
+            after: Vec::with_capacity(room),
             reasons: Vec::new(),
             latest: Vec::new(),
         };
