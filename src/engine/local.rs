@@ -9,7 +9,7 @@ use rayon::{ThreadPool, ThreadPoolBuilder};
 
 use crate::engine::before;
 use crate::engine::checked::{check, collect_all, figures};
-use crate::engine::write::{staged, write};
+use crate::engine::write::{Written, staged, write};
 use crate::engine::{EngineError, RunId, RunOutcome, SourceOutcome, Stage, Status, TableOutcome, TableState, Watch};
 use crate::kernel::{Rows, Shelf};
 use crate::metrics::{Inputs, Promise};
@@ -396,23 +396,28 @@ impl Run<'_> {
         let height = u64::try_from(rows.height()).unwrap_or(u64::MAX);
         let failed = |e: PolarsError| query_failed("checking", table, &e);
         let headlines = figures(table, &rows);
+        let path = staging.file(&table.name);
         let (file, output) = if table.published {
-            let path = staging.file(&table.name);
             self.watch.stage(Stage::Writing { table: &table.name });
             let file = writers.install(|| write(self.plan, table, &rows, &path))?;
             drop(rows);
-            self.watch.stage(Stage::Written { table: &table.name, rows: file.rows });
             (Some(file), staged(table, &path).map_err(failed)?)
         } else {
             (None, rows.frame().map_err(failed)?.lazy())
         };
-        // Who reads the table has no need to wait for its checks: nothing that rests on a broken one is published.
+        // Nobody has to wait for what comes now: nothing that rests on a broken table is published.
         if let Some(promise) = promise {
             promise.keep(output.clone());
         }
         drop(written);
-        self.watch.stage(Stage::Checking { table: &table.name });
-        let checks = table.metric.identities(&inputs, &output).and_then(check).map_err(failed)?;
+        // Disks take their time to make a file durable.
+        let (file, checks) = std::thread::scope(|scope| {
+            let verified = scope.spawn(|| file.map(|file| self.verified(table, &file)).transpose());
+            self.watch.stage(Stage::Checking { table: &table.name });
+            let checks = table.metric.identities(&inputs, &output).and_then(check).map_err(failed);
+            (verified.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)), checks)
+        });
+        let (file, checks) = (file?, checks?);
         let state = if !table.published && checks.iter().all(|c| c.broken == 0) {
             TableState::Helper { rows: height }
         } else {
@@ -420,6 +425,12 @@ impl Run<'_> {
             TableState::Rejected { rows: height }
         };
         Ok(Some(Done { told: TableOutcome { attrition, checks, headlines, ..pending(table, state) }, file }))
+    }
+
+    fn verified(&self, table: &TablePlan, file: &Written<'_>) -> Result<Verified, EngineError> {
+        let file = file.verified()?;
+        self.watch.stage(Stage::Written { table: &table.name, rows: file.rows });
+        Ok(file)
     }
 
     /// Names of the tables that may become visible: sound, and their whole group too.

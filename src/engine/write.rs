@@ -46,10 +46,31 @@ const ROW_GROUP: usize = 131_072;
 const LARGE_ROW_GROUP: usize = 524_288;
 const LARGE_TABLE: usize = 5_000_000;
 
-/// Writes a table to `path`, reads its footer back and compares both.
+/// A written table, and what must be found in its file.
+pub(super) struct Written<'t> {
+    table: &'t TablePlan,
+    path: &'t Path,
+    rows: u64,
+    columns: Vec<(String, String)>,
+}
+
+impl Written<'_> {
+    /// Reads the footer back and compares it with what was written; the file is durable then.
+    pub(super) fn verified(&self) -> Result<Verified, EngineError> {
+        let verified = verify(self.path, self.rows, &self.columns);
+        verified.map_err(|source| EngineError::Verify { table: self.table.name.clone(), source })
+    }
+}
+
+/// Writes a table to `path`.
 ///
 /// Row groups are encoded in parallel, as many at once as there are threads, while those before are written in order.
-pub(super) fn write(plan: &RunPlan, table: &TablePlan, rows: &Rows, path: &Path) -> Result<Verified, EngineError> {
+pub(super) fn write<'t>(
+    plan: &RunPlan,
+    table: &'t TablePlan,
+    rows: &Rows,
+    path: &'t Path,
+) -> Result<Written<'t>, EngineError> {
     let failed =
         |source: std::io::Error| EngineError::Write { table: table.name.clone(), path: path.to_owned(), source };
     let query = |e: PolarsError| match e {
@@ -90,8 +111,7 @@ pub(super) fn write(plan: &RunPlan, table: &TablePlan, rows: &Rows, path: &Path)
     writer.finish().map_err(query)?;
     tracing::debug!(table = table.name, "encoded");
     let rows = u64::try_from(height).unwrap_or(u64::MAX);
-    verify(path, rows, &stored_types(&amounts, table))
-        .map_err(|source| EngineError::Verify { table: table.name.clone(), source })
+    Ok(Written { table, path, rows, columns: stored_types(&amounts, table) })
 }
 
 /// The frame with money as decimals. The last step: inside of the engine money is whole units.

@@ -1,6 +1,8 @@
 //! Sources into memory: every file scanned once, every row accounted for.
 
 use std::collections::BTreeMap;
+use std::panic::resume_unwind;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use polars::prelude::*;
@@ -20,7 +22,7 @@ use crate::checks::distinct_values;
 use crate::expr::condense::Values;
 
 /// Told what a load is doing; every method may be left as it is.
-pub trait Watch {
+pub trait Watch: Send {
     /// A source is about to be read.
     fn source_started(&mut self, _plan: &SourcePlan) {}
     /// A source has been read, deduplicated and checked on its own.
@@ -130,6 +132,9 @@ pub fn load_against(
 /// A source, the columns that are wanted of it, and its rows with what becomes of each.
 pub(super) type Judged<'a, 'b> = (&'a SourcePlan, &'b [String], Rows<'a>);
 
+/// Sources that are read at once: a scan alone does not keep all threads busy from its first to its last row.
+const AT_ONCE: usize = 2;
+
 /// Reads sources and finds what becomes of their rows.
 pub(super) fn judged<'a, 'b>(
     plans: &'a [SourcePlan],
@@ -137,16 +142,38 @@ pub(super) fn judged<'a, 'b>(
     projected: &BTreeMap<usize, Values>,
     watch: &mut dyn Watch,
 ) -> Result<Vec<Judged<'a, 'b>>, SourceError> {
-    let mut sources: Vec<Judged<'a, 'b>> = Vec::with_capacity(wanted.len());
-    for (index, columns) in wanted {
-        if watch.cancelled() {
+    let (next, failed, watch) = (AtomicUsize::new(0), AtomicBool::new(false), Mutex::new(watch));
+    let watch = || watch.lock().unwrap_or_else(PoisonError::into_inner);
+    let read = |index: usize, columns: &'b [String]| {
+        if watch().cancelled() {
             return Err(SourceError::Cancelled);
         }
-        let Some(plan) = plans.get(*index) else { continue };
-        watch.source_started(plan);
-        sources.push(alone(plans, plan, columns, projected.get(index))?);
-        watch.source_read(plan);
-    }
+        let Some(plan) = plans.get(index) else { return Ok(None) };
+        watch().source_started(plan);
+        let source = alone(plans, plan, columns, projected.get(&index))?;
+        watch().source_read(plan);
+        Ok(Some(source))
+    };
+    let read_some = || {
+        let mut sources = Vec::new();
+        while !failed.load(Ordering::Relaxed) {
+            let at = next.fetch_add(1, Ordering::Relaxed);
+            let Some((index, columns)) = wanted.get(at) else { break };
+            let source = read(*index, columns);
+            failed.fetch_or(source.is_err(), Ordering::Relaxed);
+            sources.push((at, source));
+        }
+        sources
+    };
+    let mut sources = std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..AT_ONCE.min(wanted.len())).map(|_| scope.spawn(read_some)).collect();
+        let read = threads.into_iter().flat_map(|thread| thread.join().unwrap_or_else(|panic| resume_unwind(panic)));
+        read.collect::<Vec<_>>()
+    });
+    // Of several errors the first is told.
+    sources.sort_by_key(|(at, _)| *at);
+    let sources = sources.into_iter().filter_map(|(_, source)| source.transpose());
+    let mut sources = sources.collect::<Result<Vec<Judged<'a, 'b>>, SourceError>>()?;
     refer(&mut sources)?;
     Ok(sources)
 }
