@@ -18,7 +18,8 @@ pub(super) struct Rows<'a> {
     plan: &'a SourcePlan,
     /// Canonical columns, and the row numbers in ascending order.
     frame: DataFrame,
-    rows: Vec<u32>,
+    /// The row numbers, in one piece.
+    numbers: UInt32Chunked,
     /// Rows that break a rule on single rows, with the columns that only such rules look at.
     odd: DataFrame,
     /// By rule the rows that break it, as ascending positions in `frame`: rules on rows, unique columns, references.
@@ -52,7 +53,8 @@ impl<'a> Rows<'a> {
         (found, odd): (Vec<(usize, u32)>, DataFrame),
         dropped: Vec<(Reason, u64)>,
     ) -> PolarsResult<Self> {
-        let rows: Vec<u32> = frame.column(ROW)?.u32()?.into_no_null_iter().collect();
+        let numbers = frame.column(ROW)?.u32()?.rechunk().into_owned();
+        let rows = numbers.cont_slice()?;
         let mut broken: Vec<Vec<u32>> = vec![Vec::new(); plan.rules.len() + plan.unique.len() + plan.references.len()];
         for (rule, row) in found {
             let at = rows.binary_search(&row).ok().and_then(|at| u32::try_from(at).ok());
@@ -61,7 +63,12 @@ impl<'a> Rows<'a> {
             }
         }
         broken.iter_mut().for_each(|of_rule| of_rule.sort_unstable());
-        Ok(Self { plan, frame, rows, odd, broken, superseded: None, dropped })
+        Ok(Self { plan, frame, numbers, odd, broken, superseded: None, dropped })
+    }
+
+    /// The row numbers.
+    fn rows(&self) -> &[u32] {
+        self.numbers.cont_slice().unwrap_or_default()
     }
 
     /// Finds versions that others replace, then keys that repeat among the rest.
@@ -69,7 +76,7 @@ impl<'a> Rows<'a> {
         if let Some(deduplicate) = &self.plan.deduplicate {
             let Deduplicate { key, order_by } = deduplicate;
             let several = versions(self.frame.clone().lazy(), key, order_by, ROW).collect()?;
-            let mut replaced = vec![false; self.rows.len()];
+            let mut replaced = vec![false; self.rows().len()];
             for at in self.positions(superseded(several.lazy(), key, order_by, ROW))? {
                 if let Some(row) = replaced.get_mut(at as usize) {
                     *row = true;
@@ -110,9 +117,7 @@ impl<'a> Rows<'a> {
     /// The rows that tables see, as far as checks have come.
     pub(super) fn used(&self) -> PolarsResult<DataFrame> {
         let bad = self.bad();
-        let aside = self.first_reasons(&bad);
-        let is_aside = |at: usize| aside.as_ref().and_then(|aside| aside.get(at)).is_some_and(Option::is_some);
-        self.only(|at| !self.is_superseded(at) && !is_aside(at))
+        without(self.frame.clone(), &self.gone(&self.first_reasons(&bad)))
     }
 
     /// The contracts of the source as a whole.
@@ -128,42 +133,36 @@ impl<'a> Rows<'a> {
         Ok(out)
     }
 
-    /// By row the first rule for which it is set aside; `None` where no row is.
-    fn first_reasons<'b>(&self, bad: &'b [Broken]) -> Option<Vec<Option<&'b Broken>>> {
-        let mut out: Option<Vec<Option<&Broken>>> = None;
-        for broken in bad.iter().filter(|broken| broken.action == Action::Quarantine) {
-            let out = out.get_or_insert_with(|| vec![None; self.rows.len()]);
-            for row in &broken.rows {
-                let at = self.rows.binary_search(row).ok().and_then(|at| out.get_mut(at));
-                if let Some(first) = at.filter(|first| first.is_none()) {
-                    *first = Some(broken);
-                }
-            }
-        }
+    /// The positions of rows that are set aside, ascending, each with the first rule that says so.
+    fn first_reasons<'b>(&self, bad: &'b [Broken]) -> Vec<(usize, &'b Broken)> {
+        let aside = bad.iter().filter(|broken| broken.action == Action::Quarantine);
+        let at = |row: &u32| self.rows().binary_search(row).ok();
+        let mut out: Vec<(usize, &Broken)> =
+            aside.flat_map(|broken| broken.rows.iter().filter_map(at).map(move |at| (at, broken))).collect();
+        // Of one row the rules stay in their order.
+        out.sort_by_key(|(at, _)| *at);
+        out.dedup_by_key(|(at, _)| *at);
         out
     }
 
-    fn is_superseded(&self, at: usize) -> bool {
-        self.superseded.as_ref().and_then(|replaced| replaced.get(at)).copied().unwrap_or_default()
+    /// The positions of rows that tables do not see, ascending.
+    fn gone(&self, aside: &[(usize, &Broken)]) -> Vec<usize> {
+        let superseded = self.superseded.iter().flatten().enumerate().filter(|(_, replaced)| **replaced);
+        let mut out: Vec<usize> = superseded.map(|(at, _)| at).chain(aside.iter().map(|(at, _)| *at)).collect();
+        out.sort_unstable();
+        out.dedup();
+        out
     }
 
     fn not_superseded(&self) -> PolarsResult<DataFrame> {
-        self.only(|at| !self.is_superseded(at))
-    }
-
-    fn only(&self, stays: impl Fn(usize) -> bool) -> PolarsResult<DataFrame> {
-        if (0..self.rows.len()).all(&stays) {
-            return Ok(self.frame.clone());
-        }
-        let mask: BooleanChunked = (0..self.rows.len()).map(|at| Some(stays(at))).collect();
-        self.frame.filter(&mask)
+        without(self.frame.clone(), &self.gone(&[]))
     }
 
     /// Positions of the rows that a query over them finds.
     fn positions(&self, found: LazyFrame) -> PolarsResult<Vec<u32>> {
         let found = found.collect()?;
         let numbers = found.column(ROW)?.u32()?.into_no_null_iter();
-        let at = |row: u32| u32::try_from(self.rows.binary_search(&row).ok()?).ok();
+        let at = |row: u32| u32::try_from(self.rows().binary_search(&row).ok()?).ok();
         Ok(numbers.filter_map(at).collect())
     }
 
@@ -194,7 +193,7 @@ impl<'a> Rows<'a> {
             (rule.to_string(), rule.columns().into_iter().map(str::to_owned).collect(), rule.help())
         };
         let positions = &self.broken[rule];
-        let rows: Vec<u32> = positions.iter().filter_map(|at| self.rows.get(*at as usize)).copied().collect();
+        let rows: Vec<u32> = positions.iter().filter_map(|at| self.rows().get(*at as usize)).copied().collect();
         let bearing = plan.bearing(&name);
         let harmless = bearing.severity == Severity::Warn || bearing.tolerates(rows.len() as u64, plan.rows());
         let action = match plan.on_violation {
@@ -208,7 +207,7 @@ impl<'a> Rows<'a> {
 
     /// Canonical values of one row, as text, NULL as `NULL`.
     pub(super) fn shown(&self, row: u32, columns: &[String]) -> Vec<(String, String)> {
-        let at = self.rows.binary_search(&row).ok();
+        let at = self.rows().binary_search(&row).ok();
         let odd = || self.odd.column(ROW).ok()?.u32().ok()?.into_no_null_iter().position(|known| known == row);
         let value = |column: &String| {
             let value = match self.frame.column(column) {
@@ -236,15 +235,12 @@ impl<'a> Rows<'a> {
         reasons.push((Reason::Duplicate, superseded));
         let firsts = self.first_reasons(bad);
         for broken in bad.iter().filter(|broken| broken.action == Action::Quarantine) {
-            let all = firsts.iter().flatten().filter_map(|first| *first);
-            let rows = all.filter(|first| std::ptr::eq(*first, broken)).count() as u64;
+            let rows = firsts.iter().filter(|(_, first)| std::ptr::eq(*first, broken)).count() as u64;
             reasons.push((Reason::Quarantined(broken.rule.clone()), rows));
         }
         reasons.retain(|(_, rows)| *rows > 0);
-        let stays: Vec<bool> = (0..self.rows.len())
-            .map(|at| !self.is_superseded(at) && firsts.as_ref().and_then(|f| f.get(at)).is_none_or(Option::is_none))
-            .collect();
-        let used = stays.iter().filter(|stays| **stays).count();
+        let gone = self.gone(&firsts);
+        let used = self.rows().len() - gone.len();
         let attrition = Attrition { read, used: used as u64, reasons };
         assert!(attrition.adds_up(), "rows of `{}` are unaccounted for: {attrition:?}", self.plan.name);
         let violations = bad
@@ -259,10 +255,10 @@ impl<'a> Rows<'a> {
                 help: broken.help.clone(),
             })
             .collect();
-        let aside = firsts.iter().flatten().filter(|reason| reason.is_some()).count() as u64;
+        let aside = firsts.len() as u64;
         Ok(LoadedSource {
             name: self.plan.name.clone(),
-            frame: chosen(self.frame, columns, &stays, used)?,
+            frame: without(self.frame.select(columns)?, &gone)?,
             is_projected: false,
             is_condensed: false,
             tally: None,
@@ -276,16 +272,29 @@ impl<'a> Rows<'a> {
     }
 }
 
-/// Some columns of the rows that stay; each column is let go as soon as it is copied.
-fn chosen(frame: DataFrame, names: &[String], stays: &[bool], height: usize) -> PolarsResult<DataFrame> {
-    let wanted = frame.select(names)?;
-    drop(frame);
-    if height == stays.len() {
-        return Ok(wanted);
+/// The rows but those at some positions, which ascend.
+///
+/// Where only a few are gone, the others stay where they are, in a few pieces. Else every column is let go as soon as it
+/// is copied.
+fn without(frame: DataFrame, gone: &[usize]) -> PolarsResult<DataFrame> {
+    const FEW: usize = 32;
+    if gone.len() > FEW {
+        let mut stays = vec![true; frame.height()];
+        gone.iter().for_each(|at| stays[*at] = false);
+        let mask: BooleanChunked = stays.into_iter().map(Some).collect();
+        let height = frame.height() - gone.len();
+        let columns = frame.into_columns().into_par_iter().map(|column| column.filter(&mask));
+        return DataFrame::new(height, columns.collect::<PolarsResult<Vec<_>>>()?);
     }
-    let mask: BooleanChunked = stays.iter().map(|stays| Some(*stays)).collect();
-    let columns = wanted.into_columns().into_par_iter().map(|column| column.filter(&mask));
-    DataFrame::new(height, columns.collect::<PolarsResult<Vec<_>>>()?)
+    let ends = gone.iter().copied().chain(std::iter::once(frame.height()));
+    let firsts = std::iter::once(0).chain(gone.iter().map(|at| at + 1));
+    let mut pieces =
+        firsts.zip(ends).map(|(first, end)| frame.slice(i64::try_from(first).unwrap_or(i64::MAX), end - first));
+    let Some(mut out) = pieces.next() else { return Ok(frame) };
+    for piece in pieces.filter(|piece| piece.height() > 0) {
+        out.vstack_mut(&piece)?;
+    }
+    Ok(out)
 }
 
 /// The cap of the quarantine that rows set aside exceed, in words.
@@ -296,4 +305,21 @@ fn exceeded(on_violation: &OnViolation, aside: u64, read: u64) -> Option<String>
     }
     let share = caps.max_share.filter(|share| exceeds(aside, read, *share))?;
     Some(format!("{share} of the rows"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_are_left_out_wherever_they_stand() {
+        let frame = df!("n" => (0..100i64).collect::<Vec<_>>(), "t" => vec!["text"; 100]).unwrap();
+        let most: Vec<usize> = (0..100).filter(|at| at % 3 > 0).collect();
+        for gone in [vec![], vec![0], vec![99], vec![0, 1, 50, 98, 99], most, (0..100).collect()] {
+            let found = without(frame.clone(), &gone).unwrap();
+            let left: Vec<i64> = (0..100i64).filter(|n| !gone.iter().any(|at| i64::try_from(*at) == Ok(*n))).collect();
+            assert_eq!(found.column("n").unwrap().i64().unwrap().into_no_null_iter().collect::<Vec<_>>(), left);
+            assert_eq!((found.height(), found.width()), (left.len(), 2), "{gone:?}");
+        }
+    }
 }
