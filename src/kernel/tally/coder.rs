@@ -18,7 +18,8 @@ pub(in crate::kernel) type IntArray = <Int64Type as PolarsDataType>::Array;
 
 /// A value of every row of a batch.
 pub(in crate::kernel) enum Values {
-    Texts(TextArray),
+    /// Texts, and whether some are NULL.
+    Texts(TextArray, bool),
     /// Whole numbers, all of which are there.
     Plain(IntArray),
     /// Others.
@@ -31,7 +32,8 @@ impl Values {
         if column.dtype() == &DataType::String {
             let texts = column.str()?;
             let array = texts.downcast_iter().next().cloned();
-            return Ok(Self::Texts(array.ok_or_else(|| polars_err!(InvalidOperation: "texts lie in no piece"))?));
+            let array = array.ok_or_else(|| polars_err!(InvalidOperation: "texts lie in no piece"))?;
+            return Ok(Self::Texts(array, texts.has_nulls()));
         }
         let ints = column.cast(&DataType::Int64)?;
         let ints = ints.i64()?;
@@ -41,13 +43,35 @@ impl Values {
         })
     }
 
+    /// Marks the rows whose value is not that of the row above. Equal texts may be marked as well.
+    pub(super) fn mark_changes(&self, changes: &mut [bool]) {
+        fn mark<T: PartialEq>(values: &[T], changes: &mut [bool]) {
+            for (changes, pair) in changes.iter_mut().skip(1).zip(values.windows(2)) {
+                *changes |= pair[0] != pair[1];
+            }
+        }
+        let rows = changes.iter_mut().enumerate().skip(1);
+        match self {
+            Self::Plain(values) => mark(values.values(), changes),
+            Self::Ints(values) => rows.for_each(|(row, changes)| *changes |= values.get(row - 1) != values.get(row)),
+            Self::Texts(values, true) => {
+                rows.for_each(|(row, changes)| *changes |= values.get(row - 1) != values.get(row));
+            }
+            // Of a short text this is all there is.
+            Self::Texts(values, false) => {
+                let views = values.views();
+                rows.for_each(|(row, changes)| *changes |= views[row - 1].as_u128() != views[row].as_u128());
+            }
+        }
+    }
+
     /// The value of a row that is a whole number.
     #[inline]
     pub(super) fn int(&self, row: usize) -> Option<i64> {
         match self {
             Self::Plain(values) => Some(values.value(row)),
             Self::Ints(values) => values.get(row),
-            Self::Texts(_) => None,
+            Self::Texts(..) => None,
         }
     }
 }
@@ -75,7 +99,7 @@ impl Coder {
     /// The numbers of values.
     pub(in crate::kernel) fn codes(&mut self, values: &Values) -> Vec<u32> {
         match values {
-            Values::Texts(values) => self.code_texts(values.iter()),
+            Values::Texts(values, _) => self.code_texts(values.iter()),
             Values::Plain(values) => self.code_ints(values.values().iter().copied().map(Some)),
             Values::Ints(values) => self.code_ints(values.iter()),
         }

@@ -76,29 +76,22 @@ impl Whos {
         Self { places: vec![0; 1024], hashes: Vec::new(), keys, ints, nulls: Vec::new(), texts }
     }
 
-    /// Calls `tell` with each of some rows and the number of who has its values; `hashes` are those of [`hashes`].
-    pub(super) fn numbers(
-        &mut self,
-        hashes: &[u64],
-        values: &[Values],
-        rows: &[u32],
-        mut tell: impl FnMut(usize, u32),
-    ) {
+    /// Calls `tell` with each run, in this order, and the number of who has its values.
+    pub(super) fn numbers(&mut self, values: &[Values], runs: &[Run], mut tell: impl FnMut(&Run, u32)) {
         let mut block = [(0, NOBODY); BLOCK];
-        for rows in rows.chunks(BLOCK) {
-            let block = &mut block[..rows.len()];
+        for runs in runs.chunks(BLOCK) {
+            let block = &mut block[..runs.len()];
             // Reads that do not wait for each other, and no branch on what they find.
-            for (found, row) in block.iter_mut().zip(rows) {
-                let (row, hash) = (*row as usize, hashes[*row as usize]);
-                let home = self.home(hash);
-                *found = (row, NOBODY);
+            for (found, run) in block.iter_mut().zip(runs) {
+                let home = self.home(run.hash);
+                *found = (run.row as usize, NOBODY);
                 for place in &self.places[home..home + NEAR] {
-                    found.1 = if self.is_like(*place, hash) { self.who_at(*place) } else { found.1 };
+                    found.1 = if self.is_like(*place, run.hash) { self.who_at(*place) } else { found.1 };
                 }
             }
             self.keys.iter().zip(values).for_each(|(key, values)| self.keep(*key, values, block));
-            for (row, who) in block {
-                tell(*row, if *who == NOBODY { self.number(hashes[*row], values, *row) } else { *who });
+            for ((row, who), run) in block.iter().zip(runs) {
+                tell(run, if *who == NOBODY { self.number(run.hash, values, *row) } else { *who });
             }
         }
     }
@@ -142,7 +135,7 @@ impl Whos {
     /// Whether who has the value of a row.
     fn has(&self, key: Key, who: u32, values: &Values, row: usize) -> bool {
         match (key, values) {
-            (Key::Text(place), Values::Texts(values)) => self.texts.of(who, place).as_deref() == values.get(row),
+            (Key::Text(place), Values::Texts(values, _)) => self.texts.of(who, place).as_deref() == values.get(row),
             // A batch has the types of the tally.
             (Key::Text(_), _) => false,
             (Key::Int(place), values) => {
@@ -159,7 +152,7 @@ impl Whos {
                 let values = values.values();
                 keep_if(rows, |who, row| *self.ints.of(who, place) == values[row]);
             }
-            (Key::Text(place), Values::Texts(values)) => {
+            (Key::Text(place), Values::Texts(values, _)) => {
                 keep_if(rows, |who, row| self.texts.of(who, place).as_deref() == values.get(row));
             }
             _ => keep_if(rows, |who, row| self.has(key, who, values, row)),
@@ -170,7 +163,7 @@ impl Whos {
     fn push(&mut self, values: &[Values], row: usize) {
         for (key, values) in self.keys.iter().zip(values) {
             match (key, values) {
-                (Key::Text(_), Values::Texts(values)) => {
+                (Key::Text(_), Values::Texts(values, _)) => {
                     self.texts.values.push(values.get(row).map(PlSmallStr::from_str));
                 }
                 (Key::Text(_), _) => self.texts.values.push(None),
@@ -254,29 +247,41 @@ fn keep_if(rows: &mut [(usize, u32)], is: impl Fn(u32, usize) -> bool) {
     }
 }
 
-/// By row a hash of all values, and of the first alone: equal values have equal ones.
-pub(super) fn hashes(values: &[Values], rows: usize) -> (Vec<u64>, Vec<u64>) {
+/// Rows side by side that have all values in common.
+#[derive(Clone, Copy)]
+pub(super) struct Run {
+    /// Of all values but the day.
+    hash: u64,
+    pub(super) row: u32,
+    pub(super) rows: u32,
+}
+
+/// The rows as runs, each given to `tell` with a hash of its first value: equal values have equal hashes.
+///
+/// `changes` marks rows that are to begin a run for another reason than their values. Exports often have what belongs to
+/// somebody side by side, and looking at the row above costs little where not.
+pub(super) fn runs(values: &[Values], mut changes: Vec<bool>, mut tell: impl FnMut(u64, Run)) {
     let state = PlFixedStateQuality::default();
-    let mut first: Vec<u64> = Vec::new();
-    let mut all = vec![0u64; rows];
-    for values in values {
-        let own: Vec<u64> = match values {
-            Values::Texts(values) => {
-                (0..rows).map(|row| values.get(row).map_or(0, |value| state.hash_one(value))).collect()
-            }
-            values => (0..rows).map(|row| values.int(row).map_or(0, |value| state.hash_one(value))).collect(),
-        };
-        for (hash, own) in all.iter_mut().zip(&own) {
+    let hash_of = |values: &Values, row: usize| match values {
+        Values::Texts(values, _) => values.get(row).map_or(0, |value| state.hash_one(value)),
+        values => values.int(row).map_or(0, |value| state.hash_one(value)),
+    };
+    values.iter().for_each(|values| values.mark_changes(&mut changes));
+    let rows = changes.len();
+    let mut heads = (0..rows).filter(|row| *row == 0 || changes[*row]).peekable();
+    while let Some(row) = heads.next() {
+        let (mut all, mut first) = (0u64, None);
+        for values in values {
+            let own = hash_of(values, row);
+            first.get_or_insert(own);
             // Equal values of two keys must not cancel each other.
-            *hash = (hash.rotate_left(23) ^ own).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+            all = (all.rotate_left(23) ^ own).wrapping_mul(0x9e37_79b9_7f4a_7c15);
         }
-        if first.is_empty() {
-            first = own;
-        }
+        let end = heads.peek().copied().unwrap_or(rows);
+        // The product has mixed its first bits; the last ones name places.
+        let run = Run { hash: all ^ (all >> 32), row: number(row), rows: number(end - row) };
+        tell(first.unwrap_or(0), run);
     }
-    // The product has mixed its upper bits; the lower ones name places.
-    all.iter_mut().for_each(|hash| *hash ^= *hash >> 32);
-    (all, first)
 }
 
 #[cfg(test)]
@@ -284,15 +289,36 @@ mod tests {
     use super::*;
 
     fn numbers(whos: &mut Whos, values: &[Values], rows: usize) -> Vec<u32> {
-        let (all, first) = hashes(values, rows);
-        assert_eq!(first.len(), rows);
+        let mut found = Vec::new();
+        runs(values, vec![false; rows], |_, run| found.push(run));
         let mut out = Vec::new();
-        let every: Vec<u32> = (0..number(rows)).collect();
-        whos.numbers(&all, values, &every, |row, who| {
-            assert_eq!(row, out.len());
-            out.push(who);
+        whos.numbers(values, &found, |run, who| {
+            assert_eq!(run.row as usize, out.len());
+            out.extend(std::iter::repeat_n(who, run.rows as usize));
         });
+        assert_eq!(out.len(), rows);
         out
+    }
+
+    #[test]
+    fn equal_rows_side_by_side_are_a_run() {
+        let long = "longer than twelve bytes";
+        let users = [Some("a"), Some("a"), None, None, Some(long), Some(long), Some("b"), Some("b")];
+        let ages = [1i64, 1, 1, 1, 1, 1, 1, 2];
+        let all = |users: &[Option<&str>]| {
+            let values = [
+                Values::new(&StringChunked::from_slice_options("user".into(), users).into_column()).unwrap(),
+                Values::new(&Int64Chunked::from_slice("age".into(), &ages[..users.len()]).into_column()).unwrap(),
+            ];
+            let mut changes = vec![false; users.len()];
+            changes[1] = true;
+            let mut out = Vec::new();
+            runs(&values, changes, |_, run| out.push((run.row, run.rows)));
+            out
+        };
+        assert_eq!(all(&users), [(0, 1), (1, 1), (2, 2), (4, 2), (6, 1), (7, 1)]);
+        assert_eq!(all(&users[..2]), [(0, 1), (1, 1)]);
+        assert_eq!(all(&users[6..]).len(), 2);
     }
 
     #[test]
