@@ -16,10 +16,13 @@ use super::tally::{Part, Tally};
 use crate::expr::calendar::{Calendar, Grain, Periods};
 use crate::expr::uses::{AFTER_AS_OF, NO_DATE, OTHER_EVENT, USED, Unit, Uses};
 use paid::Paid;
-use units::{Groups, PeriodOf, Share};
+use units::{Groups, NOBODY, PeriodOf, Share, Units};
 
 /// No day, and no period: before all others.
 const NEVER: i32 = i32::MIN;
+
+/// No place of a period.
+const NO_PLACE: u16 = u16::MAX;
 
 /// What becomes of a row, unless its day decides.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -172,22 +175,22 @@ impl<'a> View<'a> {
     /// As [`cohorts`](crate::expr::visits::cohorts) of the visits of a unit.
     pub(super) fn cohorts(&self, unit: Unit, periods: Periods) -> PolarsResult<Option<DataFrame>> {
         let Some((_, shares)) = self.shares(unit, None)? else { return Ok(None) };
-        let Some(period_of) = self.periods(periods) else { return Ok(None) };
+        let period_of = self.periods(periods).filter(|periods| periods.places() < usize::from(NO_PLACE));
+        let Some(period_of) = period_of else { return Ok(None) };
         let rows = shares.par_iter().map(|share| {
-            let (mut origin, mut last) = (vec![NEVER; share.series()], vec![NEVER; share.series()]);
+            // The first period of each series and the last one so far, as small as they can be: millions of series
+            // are looked at in the order of the days.
+            let mut seen = vec![(NO_PLACE, NO_PLACE); share.series()];
             let mut cells = Cells::new(&period_of);
             share.walk(self.uses.last, |on, series| {
-                let period = period_of.at(on);
-                if last[series] == period {
-                    return;
-                }
-                if last[series] == NEVER {
-                    origin[series] = period;
-                }
-                last[series] = period;
-                cells.of(origin[series], period)[0] += 1;
+                let (place, (origin, last)) = (period_of.place(on), &mut seen[series]);
+                // No branch, so that nothing waits for what is read of others.
+                let is_new = *last != place;
+                *origin = if *last == NO_PLACE { place } else { *origin };
+                *last = place;
+                cells.of(*origin, place)[0] += i64::from(is_new);
             });
-            for (origin, last) in origin.into_iter().zip(last).filter(|(_, last)| *last != NEVER) {
+            for (origin, last) in seen.into_iter().filter(|(_, last)| *last != NO_PLACE) {
                 cells.of(origin, last)[1] += 1;
             }
             cells.done()
@@ -252,30 +255,33 @@ impl<'a> View<'a> {
         let Some(mut groups) = Groups::new(self.tally, &self.by)? else { return Ok(None) };
         // Who has the same first value is in one part, so that parts share no series.
         let is_apart = *key == 0 && owners.is_none();
+        let units = self.tally.parts().par_iter().map(|part| {
+            let codes = &part.codes[*key];
+            let unit_of = |who: usize| owners.map_or(codes[who], |owners| owners[codes[who] as usize]);
+            let fates = self.fates_of(part)?.into_iter().enumerate();
+            let units = fates.map(|(who, fate)| if fate == Fate::Used { unit_of(who) } else { NOBODY }).collect();
+            Ok(Units::new(units, is_apart))
+        });
+        let units = units.collect::<PolarsResult<Vec<Units>>>()?;
         let mut shares: Vec<Share<'a>> = Vec::new();
-        for part in self.tally.parts() {
+        for (part, units) in self.tally.parts().iter().zip(units) {
             if is_apart || shares.is_empty() {
                 shares.push(Share::default());
             }
-            let (fates, codes) = (self.fates_of(part)?, &part.codes[*key]);
-            let unit_of = |who: usize| owners.map_or(codes[who], |owners| owners[codes[who] as usize]);
-            let counted = (0..part.whos()).filter(|who| fates[*who] == Fate::Used);
-            let least = if is_apart { counted.clone().map(unit_of).min().unwrap_or(0) } else { 0 };
             let Some(share) = shares.last_mut() else { continue };
             if groups.is_one() {
-                share.add(part, least, counted.map(|who| (who, unit_of(who))));
+                share.add(part, units);
             } else {
-                share.add_grouped(part, least, counted.map(|who| (who, unit_of(who), groups.number(part, who))));
+                share.add_grouped(part, units, |who| groups.number(part, who));
             }
         }
         Ok(Some((groups, shares)))
     }
 }
 
-/// Counts by a first period and a later one.
+/// Counts by the places of a first period and of a later one.
 struct Cells {
     all: Sums<(i32, i32), 2>,
-    /// The first period, and the number of periods.
     first: i32,
     periods: usize,
     /// By first and later period the counts; none where these would be too many.
@@ -283,28 +289,25 @@ struct Cells {
 }
 
 impl Cells {
-    fn new(periods: &PeriodOf) -> Self {
-        let (first, last) = periods.ends();
-        let periods = usize::try_from(i64::from(last) - i64::from(first) + 1).unwrap_or(usize::MAX);
-        let places = periods.saturating_mul(periods);
+    fn new(of: &PeriodOf) -> Self {
+        let places = of.places().saturating_mul(of.places());
         let near = if places <= Returns::MOST { vec![[0; 2]; places] } else { Vec::new() };
-        Self { all: Sums::new(), first, periods, near }
+        Self { all: Sums::new(), first: of.first_period(), periods: of.places(), near }
     }
 
-    fn of(&mut self, origin: i32, later: i32) -> &mut [i64; 2] {
+    fn of(&mut self, origin: u16, later: u16) -> &mut [i64; 2] {
         if self.near.is_empty() {
-            return self.all.of((origin, later - origin));
+            return self.all.of((self.first + i32::from(origin), i32::from(later) - i32::from(origin)));
         }
-        let at = |period: i32| usize::try_from(period - self.first).unwrap_or(usize::MAX);
-        &mut self.near[at(origin) * self.periods + at(later)]
+        &mut self.near[usize::from(origin) * self.periods + usize::from(later)]
     }
 
     /// The counts by first period and the distance of the later one.
     fn done(mut self) -> Sums<(i32, i32), 2> {
-        let period = |at: usize| self.first + i32::try_from(at).unwrap_or(0);
+        let number = |place: usize| i32::try_from(place).unwrap_or(0);
         for (place, counts) in self.near.iter().enumerate().filter(|(_, counts)| **counts != [0; 2]) {
-            let (origin, later) = (period(place / self.periods), period(place % self.periods));
-            *self.all.of((origin, later - origin)) = *counts;
+            let (origin, later) = (number(place / self.periods), number(place % self.periods));
+            *self.all.of((self.first + origin, later - origin)) = *counts;
         }
         self.all
     }

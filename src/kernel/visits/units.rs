@@ -9,7 +9,26 @@ use crate::kernel::book::{MOST_DAYS, civil, number};
 use crate::kernel::tally::{Pairing, Part, Tally};
 
 /// The number of what is not counted.
-const NOBODY: u32 = u32::MAX;
+pub(super) const NOBODY: u32 = u32::MAX;
+
+/// By who of a part the unit.
+pub(super) struct Units {
+    /// Counted from `least`.
+    of: Vec<u32>,
+    least: u32,
+    number: usize,
+}
+
+impl Units {
+    /// `is_apart` says that no other part has the same units, so that those below the least one need no place.
+    pub(super) fn new(mut of: Vec<u32>, is_apart: bool) -> Self {
+        let counted = || of.iter().copied().filter(|unit| *unit != NOBODY);
+        let least = if is_apart { counted().min().unwrap_or(0) } else { 0 };
+        let number = counted().max().map_or(0, |most| (most - least) as usize + 1);
+        of.iter_mut().filter(|unit| **unit != NOBODY).for_each(|unit| *unit -= least);
+        Self { of, least, number }
+    }
+}
 
 /// Series that one thread walks: all days of some units, each in one group.
 #[derive(Default)]
@@ -24,23 +43,19 @@ pub(super) struct Share<'a> {
 }
 
 impl<'a> Share<'a> {
-    /// Adds a part with those who count and their units, none below `least`; all are in one group.
-    pub(super) fn add(&mut self, part: &'a Part, least: u32, counted: impl Iterator<Item = (usize, u32)>) {
-        let mut series = vec![NOBODY; part.whos()];
-        self.least = least;
-        for (who, unit) in counted {
-            series[who] = unit - least;
-            self.units = self.units.max((unit - least) as usize + 1);
-        }
-        self.parts.push((part, series));
+    /// Adds a part with the units of those who count; all are in one group.
+    pub(super) fn add(&mut self, part: &'a Part, units: Units) {
+        self.least = units.least;
+        self.units = self.units.max(units.number);
+        self.parts.push((part, units.of));
     }
 
     /// As [`Share::add`], with the groups of those who count.
-    pub(super) fn add_grouped(&mut self, part: &'a Part, least: u32, counted: impl Iterator<Item = (usize, u32, u32)>) {
-        let mut series = vec![NOBODY; part.whos()];
-        self.least = least;
-        for (who, unit, group) in counted {
-            series[who] = self.numbers.code(unit - least, group);
+    pub(super) fn add_grouped(&mut self, part: &'a Part, units: Units, mut group: impl FnMut(usize) -> u32) {
+        self.least = units.least;
+        let mut series = units.of;
+        for (who, unit) in series.iter_mut().enumerate().filter(|(_, unit)| **unit != NOBODY) {
+            *unit = self.numbers.code(*unit, group(who));
         }
         self.parts.push((part, series));
     }
@@ -173,10 +188,20 @@ impl PeriodOf {
         self.first
     }
 
-    /// The first period and the last one.
-    pub(super) fn ends(&self) -> (i32, i32) {
-        let period = |day: Option<&(i32, i32)>| day.map_or(0, |(period, _)| *period);
-        (period(self.days.first()), period(self.days.last()))
+    /// The first period.
+    pub(super) fn first_period(&self) -> i32 {
+        self.days.first().map_or(0, |(period, _)| *period)
+    }
+
+    /// Number of periods from the first to the last one.
+    pub(super) fn places(&self) -> usize {
+        let last = self.days.last().map_or(0, |(period, _)| *period);
+        usize::try_from(i64::from(last) - i64::from(self.first_period()) + 1).unwrap_or(usize::MAX)
+    }
+
+    /// The place of the period of a day, of which there are fewer than 16 bits can number.
+    pub(super) fn place(&self, day: i32) -> u16 {
+        u16::try_from(self.at(day) - self.first_period()).unwrap_or(u16::MAX)
     }
 
     /// Number of days.
