@@ -2,7 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroUsize;
-use std::sync::mpsc::{SyncSender, sync_channel};
+use std::panic::resume_unwind;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use polars::prelude::*;
 use rayon::{ThreadPool, ThreadPoolBuilder};
@@ -97,6 +100,8 @@ struct Computed {
 
 /// A computed table on its way to staging.
 struct Leaving<'t> {
+    /// Its place in the plan.
+    at: usize,
     table: &'t TablePlan,
     computed: Computed,
     /// For the tables that read it.
@@ -104,6 +109,9 @@ struct Leaving<'t> {
     /// Dropped when its rows are no longer needed.
     written: SyncSender<()>,
 }
+
+/// Tables that are staged at once: while a large one is written, small ones need not wait for it.
+const STAGERS: usize = 4;
 
 /// From so many rows on a table is too heavy to wait while others are computed.
 const LARGE_TABLE: usize = 1_000_000;
@@ -303,17 +311,24 @@ impl Run<'_> {
         let writers = ThreadPoolBuilder::new().num_threads(rayon::current_num_threads()).build();
         let writers = writers
             .map_err(|e| EngineError::Query { action: "starting threads".to_owned(), message: e.to_string() })?;
+        let failed = AtomicBool::new(false);
         let (computed, staged) = std::thread::scope(|scope| {
             let (leaving, arriving) = sync_channel(self.plan.tables.len());
-            let writers = &writers;
-            let stager = scope.spawn(move || {
-                let staged = arriving.iter().map(|table| self.staged(table, staging, writers));
-                staged.collect::<Result<Option<Vec<Done>>, EngineError>>()
-            });
+            // What still waits is dropped with the last of the threads, so that nobody waits for it.
+            let arriving = Arc::new(Mutex::new(arriving));
+            let stagers: Vec<_> = (0..STAGERS)
+                .map(|_| {
+                    let (arriving, failed, writers) = (arriving.clone(), &failed, &writers);
+                    scope.spawn(move || self.staged_until(&arriving, failed, staging, writers))
+                })
+                .collect();
+            drop(arriving);
             let computed = self.computed(inputs, &leaving);
             drop(leaving);
-            (computed, stager.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+            let staged = stagers.into_iter().flat_map(|s| s.join().unwrap_or_else(|panic| resume_unwind(panic)));
+            (computed, staged.collect::<BTreeMap<usize, _>>())
         });
+        let staged = staged.into_values().collect::<Result<Option<Vec<Done>>, EngineError>>();
         // Where both failed, the first cause is what happened to the file.
         let Some(staged) = staged? else { return Ok(None) };
         let Some(computed) = computed? else { return Ok(None) };
@@ -323,6 +338,28 @@ impl Run<'_> {
             None => staged.next(),
         };
         Ok(self.plan.tables.iter().zip(computed).map(of).collect())
+    }
+
+    /// Stages tables as they come, until there are no more or one could not be staged; each with its place in the plan.
+    ///
+    /// Tables come after those that they read, so none waits for one that nobody has taken.
+    fn staged_until(
+        &self,
+        arriving: &Mutex<Receiver<Leaving<'_>>>,
+        failed: &AtomicBool,
+        staging: &Staging<'_>,
+        writers: &ThreadPool,
+    ) -> Vec<(usize, Result<Option<Done>, EngineError>)> {
+        let mut out = Vec::new();
+        while !failed.load(Ordering::Relaxed) {
+            let next = arriving.lock().unwrap_or_else(PoisonError::into_inner).recv();
+            let Ok(leaving) = next else { break };
+            let at = leaving.at;
+            let done = self.staged(leaving, staging, writers);
+            failed.fetch_or(!matches!(done, Ok(Some(_))), Ordering::Relaxed);
+            out.push((at, done));
+        }
+        out
     }
 
     /// Computes every table after those that it reads and hands it on; by table why there is none. `None` when the run
@@ -366,7 +403,7 @@ impl Run<'_> {
                     // Of what is heavy there is one at a time, but for a book, which stays on the shelf.
                     let is_heavy = matches!(&computed.rows, Rows::Frame(rows) if rows.height() > LARGE_TABLE);
                     let (written, wait) = sync_channel(1);
-                    if leaving.send(Leaving { table, computed, promise, written }).is_err() {
+                    if leaving.send(Leaving { at, table, computed, promise, written }).is_err() {
                         // Why staging ended is told by its thread.
                         return Ok(None);
                     }
@@ -392,7 +429,7 @@ impl Run<'_> {
         if self.watch.cancelled() {
             return Ok(None);
         }
-        let Leaving { table, computed: Computed { rows, attrition, inputs }, promise, written } = leaving;
+        let Leaving { table, computed: Computed { rows, attrition, inputs }, promise, written, .. } = leaving;
         let height = u64::try_from(rows.height()).unwrap_or(u64::MAX);
         let failed = |e: PolarsError| query_failed("checking", table, &e);
         let headlines = figures(table, &rows);
@@ -415,7 +452,7 @@ impl Run<'_> {
             let verified = scope.spawn(|| file.map(|file| self.verified(table, &file)).transpose());
             self.watch.stage(Stage::Checking { table: &table.name });
             let checks = table.metric.identities(&inputs, &output).and_then(check).map_err(failed);
-            (verified.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)), checks)
+            (verified.join().unwrap_or_else(|panic| resume_unwind(panic)), checks)
         });
         let (file, checks) = (file?, checks?);
         let state = if !table.published && checks.iter().all(|c| c.broken == 0) {
