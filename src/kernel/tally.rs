@@ -234,13 +234,16 @@ impl Tallying {
 
     /// The tally of all rows taken.
     ///
+    /// # Panics
+    /// As a thread did, which is a bug; with its words.
+    ///
     /// # Errors
-    /// When a thread gave up, which is a bug.
+    /// When Polars refuses to build a column, which is a bug.
     pub fn finish(self) -> PolarsResult<Tally> {
         drop(self.lanes);
         let mut shares = Vec::with_capacity(self.threads.len());
         for thread in self.threads {
-            shares.push(thread.join().map_err(|_| polars_err!(ComputeError: "a tally panicked"))?);
+            shares.push(thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
         }
         let mut parts: Vec<Part> = Vec::with_capacity(shares.len());
         let mut first: Option<Distinct> = None;

@@ -118,7 +118,7 @@ pub fn load_against(
         let values = position.and_then(|index| enough.projected.get(&index));
         let mut source = finish(plan, columns, values, rows, measures)?;
         if let Some(keys) = position.and_then(|index| enough.condensed.get(&index)) {
-            condense::afterwards(&mut source, keys).map_err(|error| engine(plan, error))?;
+            careful(|| condense::afterwards(&mut source, keys)).map_err(|error| engine(plan, error))?;
         }
         loaded.push(source);
     }
