@@ -23,6 +23,7 @@ mod reconcile;
 mod refusals;
 mod scans;
 mod sql;
+mod staging;
 mod support;
 mod tidy;
 mod wide;

@@ -38,7 +38,7 @@ fn exports(folder: &Path) -> PathBuf {
 }
 
 /// The nightly pipeline over these exports, resolved.
-fn planned(exports: &Path, root: &Path) -> RunPlan {
+pub fn planned(exports: &Path, root: &Path) -> RunPlan {
     let text = fs::read_to_string(nightly()).unwrap();
     let mut diags = Diagnostics::new("nightly.yml", text.as_str());
     let given = ("exports".to_owned(), exports.to_string_lossy().into_owned(), "a test".to_owned());
