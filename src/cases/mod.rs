@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 
 use crate::diag::{Diagnostics, Relation};
 use crate::engine::local::Local;
-use crate::engine::{Engine, EngineError, Publishing, RunId, RunOutcome, Stage, TableState, Watch};
+use crate::engine::{Engine, EngineError, Publishing, RunId, RunOutcome, TableState, Watch};
 use crate::plan::{Request, RunPlan, TablePlan, resolve};
 use crate::sources::{SourceRequest, describe};
 use crate::spec::cases::CaseNode;
@@ -179,12 +179,6 @@ struct Quiet {
 }
 
 impl Watch for Quiet {
-    fn stage(&self, _stage: Stage<'_>) {}
-
-    fn cancelled(&self) -> bool {
-        false
-    }
-
     fn publishing(&self) -> &Publishing {
         &self.publishing
     }

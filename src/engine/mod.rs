@@ -38,12 +38,14 @@ pub struct RunId {
     pub started: jiff::Timestamp,
 }
 
-/// What a run tells while it goes on.
+/// What a run tells while it goes on, and asks; what nobody listens to may be left as it is.
 pub trait Watch: Sync {
     /// A stage begins.
-    fn stage(&self, stage: Stage<'_>);
+    fn stage(&self, _stage: Stage<'_>) {}
     /// Asked between steps: true when the run shall stop.
-    fn cancelled(&self) -> bool;
+    fn cancelled(&self) -> bool {
+        false
+    }
     /// Guards the moment in which tables become visible: a cancelled run waits for it.
     fn publishing(&self) -> &Publishing;
 }

@@ -210,3 +210,56 @@ fn append<T>(all: &mut Vec<T>, more: Vec<T>) {
 
 /// Rows of one day are told as a change of the amount; the ledger has rows of other sequences where there is more.
 const CHANGED: u8 = 4;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The book of five intervals of these customers, the second of whom pays twice.
+    fn book_of(ids: &Column, dimensions: &[String]) -> Book {
+        let of = Intervals { items: "items", versions: Some("versions"), dimensions, horizon: 100, reactivation: None };
+        let versions = df!("day" => [0, 5, 0], "plan" => ["basic", "pro", "team"]).unwrap();
+        let day = col("day").cast(DataType::Date);
+        let versions = versions.lazy().with_column(day).collect().unwrap();
+        let mut own = ids.take(&IdxCa::from_slice("at".into(), &[1, 1, 2])).unwrap();
+        let versions = versions.hstack(&[std::mem::take(&mut own).with_name("customer_id".into())]).unwrap();
+        let items = df!(
+            "currency" => ["USD"; 5],
+            "starts" => [10, 20, 0, 30, 20],
+            "ends" => [50, 100, 100, 40, 60],
+            "list" => [7i64, 5, 3, 4, 9],
+            "recurs" => [true; 5],
+        );
+        let days = [col("starts").cast(DataType::Date), col("ends").cast(DataType::Date)];
+        let items = items.unwrap().lazy().with_columns(days).collect().unwrap();
+        let own = ids.take(&IdxCa::from_slice("at".into(), &[2, 0, 1, 1, 3])).unwrap().with_name("customer_id".into());
+        book(&of, &items.hstack(&[own]).unwrap(), Some(&versions)).unwrap().unwrap()
+    }
+
+    #[test]
+    fn a_ledger_is_the_same_whatever_ids_are_made_of() {
+        let short = ["cus_1", "cus_3", "cus_5", "cus_7"];
+        let long = short.map(|id| format!("{id} and many more than sixteen bytes"));
+        assert!(Words::of(&StringChunked::from_slice("ids".into(), &short)).is_some());
+        assert!(Words::of(&StringChunked::from_iter_values("ids".into(), long.iter())).is_none());
+        let dimensions = ["plan".to_owned()];
+        for ids in [
+            Column::new("ids".into(), short),
+            Column::new("ids".into(), long.each_ref().map(String::as_str)),
+            Column::new("ids".into(), [1i64, 3, 5, 7]),
+        ] {
+            let book = book_of(&ids, &dimensions);
+            assert!(
+                book.customers.equals_missing(&ids.clone().with_name("customer_id".into())),
+                "{:?}",
+                book.customers
+            );
+            assert_eq!(book.bounds, [0, 1, 4, 6, 8]);
+            assert_eq!(book.dated, [20, 0, 30, 40, 10, 50, 20, 60]);
+            assert_eq!(book.after, [5, 3, 7, 3, 7, 0, 9, 0]);
+            let plans: Vec<_> =
+                book.dimensions[0].codes.of.iter().map(|code| book.dimensions[0].codes.text(*code)).collect();
+            assert_eq!(plans, [Some(NOT_SET), Some("pro"), Some("team"), Some(NOT_SET)]);
+        }
+    }
+}

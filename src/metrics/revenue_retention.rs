@@ -360,16 +360,15 @@ impl Metric for RevenueRetention {
 
     fn query(&self, inputs: &Inputs) -> PolarsResult<LazyFrame> {
         let windows = inputs.step(WINDOWS, || self.windows(inputs))?;
-        let bridge = self.methods.iter().any(|method| *method != Method::Cohort).then(|| self.bridge(inputs)).transpose()?;
         let schema = self.output();
         let names: Vec<&str> = schema.names().collect();
         let mut parts = Vec::new();
         for method in &self.methods {
             for window in &self.windows {
-                let rows = match (method, &bridge) {
-                    (Method::Cohort, _) | (_, None) => self.cohort(&windows, *window)?,
-                    (Method::Flow, Some(bridge)) => self.flow(bridge, *window)?,
-                    (Method::Chained, Some(bridge)) => self.chained(bridge, *window)?,
+                let rows = match method {
+                    Method::Cohort => self.cohort(&windows, *window)?,
+                    Method::Flow => self.flow(&self.bridge(inputs)?, *window)?,
+                    Method::Chained => self.chained(&self.bridge(inputs)?, *window)?,
                 };
                 let rows = match method {
                     Method::Chained => rows,

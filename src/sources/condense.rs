@@ -10,7 +10,7 @@ use polars::prelude::*;
 
 use super::error::SourceError;
 use super::finding::{self, Measures, NEWEST};
-use super::load::{Judged, blame, careful, engine, reason_of, staying, unchanged, within_limits};
+use super::load::{Judged, blame, careful, engine, reason_of, stay, unchanged, within_limits};
 use super::outcome::{Attrition, LoadedSource, Reason};
 use super::plan::SourcePlan;
 use super::scan::{self, CODE, broken_column};
@@ -171,7 +171,12 @@ impl Reading {
 
     /// Takes a batch of rows; whether that was enough.
     fn take(&self, batch: DataFrame) -> PolarsResult<bool> {
-        let batch = staying(batch, &mut self.noted().left_out)?;
+        // Rows are filtered when others may take note again.
+        let stays = stay(&batch, &mut self.noted().left_out)?;
+        let batch = match stays {
+            None => batch,
+            Some(stays) => batch.filter(&stays)?,
+        };
         for mark in &self.marks {
             if batch.column(mark)?.bool()?.any() {
                 self.noted().is_broken = true;

@@ -352,12 +352,15 @@ impl Gathered {
             self.odd.vstack_mut_owned(batch.filter(&odd)?.select(self.odd.get_column_names_owned())?)?;
         }
         let batch = batch.select(columns.iter().cloned())?;
-        stays.map_or(Ok(batch.clone()), |stays| batch.filter(&stays))
+        match stays {
+            None => Ok(batch),
+            Some(stays) => batch.filter(&stays),
+        }
     }
 }
 
 /// Which rows of a batch stay, `None` where all do; the others are counted by [`CODE`].
-fn stay(batch: &DataFrame, left_out: &mut BTreeMap<u16, u64>) -> PolarsResult<Option<BooleanChunked>> {
+pub(super) fn stay(batch: &DataFrame, left_out: &mut BTreeMap<u16, u64>) -> PolarsResult<Option<BooleanChunked>> {
     let codes = batch.column(CODE)?.u16()?;
     let stays = codes.equal(FINE);
     if stays.all() {
@@ -367,14 +370,6 @@ fn stay(batch: &DataFrame, left_out: &mut BTreeMap<u16, u64>) -> PolarsResult<Op
         *left_out.entry(code).or_default() += 1;
     }
     Ok(Some(stays))
-}
-
-/// The rows of a batch that stay; the others are counted by [`CODE`].
-pub(super) fn staying(batch: DataFrame, left_out: &mut BTreeMap<u16, u64>) -> PolarsResult<DataFrame> {
-    match stay(&batch, left_out)? {
-        None => Ok(batch),
-        Some(stays) => batch.filter(&stays),
-    }
 }
 
 /// Why a row with that code is left out.

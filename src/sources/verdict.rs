@@ -256,18 +256,21 @@ impl<'a> Rows<'a> {
             })
             .collect();
         let aside = firsts.len() as u64;
+        let Self { plan, frame, .. } = self;
+        let wanted = frame.select(columns)?;
+        drop(frame);
         Ok(LoadedSource {
-            name: self.plan.name.clone(),
-            frame: without(self.frame.select(columns)?, &gone)?,
+            name: plan.name.clone(),
+            frame: without(wanted, &gone)?,
             is_projected: false,
             is_condensed: false,
             tally: None,
             attrition,
             violations,
             findings,
-            proven: self.plan.proven.iter().map(ToString::to_string).collect(),
+            proven: plan.proven.iter().map(ToString::to_string).collect(),
             quarantined,
-            exceeded: exceeded(&self.plan.on_violation, aside, read),
+            exceeded: exceeded(&plan.on_violation, aside, read),
         })
     }
 }

@@ -100,10 +100,6 @@ impl Watch for Removing {
         }
     }
 
-    fn cancelled(&self) -> bool {
-        false
-    }
-
     fn publishing(&self) -> &Publishing {
         &self.publishing
     }

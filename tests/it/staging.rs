@@ -24,10 +24,6 @@ impl Watch for Taking {
         }
     }
 
-    fn cancelled(&self) -> bool {
-        false
-    }
-
     fn publishing(&self) -> &Publishing {
         &self.publishing
     }

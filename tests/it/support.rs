@@ -16,7 +16,7 @@ use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use tenure::diag::{Color, Diagnostics};
 use tenure::engine::local::Local;
-use tenure::engine::{Engine, Publishing, RunId, RunOutcome, Stage, TableState, Watch};
+use tenure::engine::{Engine, Publishing, RunId, RunOutcome, TableState, Watch};
 use tenure::plan::{Request, RunPlan, resolve};
 use tenure::schema::ColumnType;
 use tenure::sources::{SourceRequest, describe};
@@ -186,12 +186,6 @@ struct Quiet {
 }
 
 impl Watch for Quiet {
-    fn stage(&self, _stage: Stage<'_>) {}
-
-    fn cancelled(&self) -> bool {
-        false
-    }
-
     fn publishing(&self) -> &Publishing {
         &self.publishing
     }

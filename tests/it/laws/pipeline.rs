@@ -14,7 +14,7 @@ use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use tempfile::tempdir;
 use tenure::diag::{Color, Diagnostics};
 use tenure::engine::local::Local;
-use tenure::engine::{Engine, Publishing, RunId, RunOutcome, Stage, Status, TableState, Watch};
+use tenure::engine::{Engine, Publishing, RunId, RunOutcome, Status, TableState, Watch};
 use tenure::plan::{self, Request};
 use tenure::sources::{SourceRequest, describe};
 use tenure::spec::file::{self, Overrides};
@@ -247,12 +247,6 @@ struct Quiet {
 }
 
 impl Watch for Quiet {
-    fn stage(&self, _: Stage<'_>) {}
-
-    fn cancelled(&self) -> bool {
-        false
-    }
-
     fn publishing(&self) -> &Publishing {
         &self.publishing
     }

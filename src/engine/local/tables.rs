@@ -1,0 +1,207 @@
+//! Tables are computed one after the other; while one is written and checked, the next ones are computed.
+
+use std::collections::BTreeMap;
+use std::panic::resume_unwind;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use polars::prelude::*;
+use rayon::{ThreadPool, ThreadPoolBuilder};
+
+use super::{Computed, Done, Run, one, pending, query_failed};
+use crate::engine::checked::{check, figures};
+use crate::engine::write::{Written, staged, write};
+use crate::engine::{EngineError, Stage, TableOutcome, TableState};
+use crate::kernel::{Rows, Shelf};
+use crate::metrics::{Inputs, Promise};
+use crate::plan::TablePlan;
+use crate::publish::{Staging, Verified};
+
+/// A computed table on its way to staging.
+struct Leaving<'t> {
+    /// Its place in the plan.
+    at: usize,
+    table: &'t TablePlan,
+    computed: Computed,
+    /// For the tables that read it.
+    promise: Option<Promise>,
+    /// Dropped when its rows are no longer needed.
+    written: SyncSender<()>,
+}
+
+/// Tables that are staged at once: while a large one is written, small ones need not wait for it.
+const STAGERS: usize = 4;
+
+/// From so many rows on a table is too heavy to wait while others are computed.
+const HEAVY: usize = 1_000_000;
+
+impl Run<'_> {
+    /// Computes, stages and checks every table after those that it reads; `None` when the run was stopped.
+    ///
+    /// While a table is written and checked, the next ones are computed: these mostly walk the book of a ledger and
+    /// need nothing of its file.
+    pub(super) fn tables(&self, inputs: Inputs, staging: &Staging<'_>) -> Result<Option<Vec<Done>>, EngineError> {
+        // Threads of its own: a query whose tasks wait behind row groups that are encoded takes many times as long.
+        let writers = ThreadPoolBuilder::new().num_threads(rayon::current_num_threads()).build();
+        let writers = writers
+            .map_err(|e| EngineError::Query { action: "starting threads".to_owned(), message: e.to_string() })?;
+        let failed = AtomicBool::new(false);
+        let (computed, staged) = std::thread::scope(|scope| {
+            let (leaving, arriving) = sync_channel(self.plan.tables.len());
+            // What still waits is dropped with the last of the threads, so that nobody waits for it.
+            let arriving = Arc::new(Mutex::new(arriving));
+            let stagers: Vec<_> = (0..STAGERS)
+                .map(|_| {
+                    let (arriving, failed, writers) = (arriving.clone(), &failed, &writers);
+                    scope.spawn(move || self.staged_until(&arriving, failed, staging, writers))
+                })
+                .collect();
+            drop(arriving);
+            let computed = self.computed(inputs, &leaving);
+            drop(leaving);
+            let staged = stagers.into_iter().flat_map(|s| s.join().unwrap_or_else(|panic| resume_unwind(panic)));
+            (computed, staged.collect::<BTreeMap<usize, _>>())
+        });
+        let staged = staged.into_values().collect::<Result<Option<Vec<Done>>, EngineError>>();
+        // Where both failed, the first cause is what happened to the file.
+        let Some(staged) = staged? else { return Ok(None) };
+        let Some(computed) = computed? else { return Ok(None) };
+        let mut staged = staged.into_iter();
+        let of = |(table, failed): (&TablePlan, Option<TableState>)| match failed {
+            Some(state) => Some(Done { told: pending(table, state), file: None }),
+            None => staged.next(),
+        };
+        Ok(self.plan.tables.iter().zip(computed).map(of).collect())
+    }
+
+    /// Stages tables as they come, until there are no more or one could not be staged; each with its place in the plan.
+    ///
+    /// Tables come after those that they read, so none waits for one that nobody has taken.
+    fn staged_until(
+        &self,
+        arriving: &Mutex<Receiver<Leaving<'_>>>,
+        failed: &AtomicBool,
+        staging: &Staging<'_>,
+        writers: &ThreadPool,
+    ) -> Vec<(usize, Result<Option<Done>, EngineError>)> {
+        let mut out = Vec::new();
+        while !failed.load(Ordering::Relaxed) {
+            let next = arriving.lock().unwrap_or_else(PoisonError::into_inner).recv();
+            let Ok(leaving) = next else { break };
+            let at = leaving.at;
+            let done = self.staged(leaving, staging, writers);
+            failed.fetch_or(!matches!(done, Ok(Some(_))), Ordering::Relaxed);
+            out.push((at, done));
+        }
+        out
+    }
+
+    /// Computes every table after those that it reads and hands it on; by table why there is none. `None` when the run
+    /// was stopped.
+    ///
+    /// A frame is let go with the last table that reads it.
+    fn computed<'t>(
+        &'t self,
+        mut inputs: Inputs,
+        leaving: &SyncSender<Leaving<'t>>,
+    ) -> Result<Option<Vec<Option<TableState>>>, EngineError> {
+        let mut shelf = Shelf::default();
+        inputs.tallies().for_each(|(name, tally)| shelf.insert_tally(name, tally));
+        let mut out: Vec<Option<TableState>> = Vec::new();
+        for (at, table) in self.plan.tables.iter().enumerate() {
+            if self.watch.cancelled() {
+                return Ok(None);
+            }
+            let missing = |input: &&String| {
+                self.plan.tables.iter().zip(&out).any(|(known, state)| known.name == **input && state.is_some())
+            };
+            let computed = if let Some(input) = table.inputs.iter().find(missing) {
+                Err(TableState::Skipped { reason: format!("`{input}` failed") })
+            } else {
+                self.watch.stage(Stage::Computing { tables: &[table.name.as_str()] });
+                let shelf = (!self.queries_only).then_some(&shelf);
+                one(table, &inputs, shelf).map_err(|message| TableState::Failed { message })
+            };
+            let later = self.plan.tables.get(at + 1..).unwrap_or_default();
+            let read_later = |name: &str| {
+                later.iter().any(|t| t.reads.contains_key(name) || t.inputs.iter().any(|input| input == name))
+            };
+            out.push(match computed {
+                Err(state) => Some(state),
+                Ok(computed) => {
+                    let is_read = read_later(&table.name);
+                    if is_read && !self.queries_only && table.metric.ledger().is_some() {
+                        shelf.insert(&table.name, &computed.rows).map_err(|e| query_failed("computing", table, &e))?;
+                    }
+                    let promise = is_read.then(|| inputs.insert_promised(table.name.as_str()));
+                    // Of what is heavy there is one at a time, but for a book, which stays on the shelf.
+                    let is_heavy = matches!(&computed.rows, Rows::Frame(rows) if rows.height() > HEAVY);
+                    let (written, wait) = sync_channel(1);
+                    if leaving.send(Leaving { at, table, computed, promise, written }).is_err() {
+                        // Why staging ended is told by its thread.
+                        return Ok(None);
+                    }
+                    if is_heavy {
+                        _ = wait.recv();
+                    }
+                    None
+                }
+            });
+            inputs.retain(read_later);
+            shelf.retain(read_later);
+        }
+        Ok(Some(out))
+    }
+
+    /// Writes a table to staging, and checks what was written; `None` when the run was stopped.
+    fn staged(
+        &self,
+        leaving: Leaving<'_>,
+        staging: &Staging<'_>,
+        writers: &ThreadPool,
+    ) -> Result<Option<Done>, EngineError> {
+        if self.watch.cancelled() {
+            return Ok(None);
+        }
+        let Leaving { table, computed: Computed { rows, attrition, inputs }, promise, written, .. } = leaving;
+        let height = u64::try_from(rows.height()).unwrap_or(u64::MAX);
+        let failed = |e: PolarsError| query_failed("checking", table, &e);
+        let headlines = figures(table, &rows);
+        let path = staging.file(&table.name);
+        let (file, output) = if table.published {
+            self.watch.stage(Stage::Writing { table: &table.name });
+            let file = writers.install(|| write(self.plan, table, &rows, &path))?;
+            drop(rows);
+            (Some(file), staged(table, &path).map_err(failed)?)
+        } else {
+            (None, rows.frame().map_err(failed)?.lazy())
+        };
+        // Nobody has to wait for what comes now: nothing that rests on a broken table is published.
+        if let Some(promise) = promise {
+            promise.keep(output.clone());
+        }
+        drop(written);
+        // Disks take their time to make a file durable.
+        let (file, checks) = std::thread::scope(|scope| {
+            let verified = scope.spawn(|| file.map(|file| self.verified(table, &file)).transpose());
+            self.watch.stage(Stage::Checking { table: &table.name });
+            let checks = table.metric.identities(&inputs, &output).and_then(check).map_err(failed);
+            (verified.join().unwrap_or_else(|panic| resume_unwind(panic)), checks)
+        });
+        let (file, checks) = (file?, checks?);
+        let state = if !table.published && checks.iter().all(|c| c.broken == 0) {
+            TableState::Helper { rows: height }
+        } else {
+            // Replaced when the publish says where it is.
+            TableState::Rejected { rows: height }
+        };
+        Ok(Some(Done { told: TableOutcome { attrition, checks, headlines, ..pending(table, state) }, file }))
+    }
+
+    fn verified(&self, table: &TablePlan, file: &Written<'_>) -> Result<Verified, EngineError> {
+        let file = file.verified()?;
+        self.watch.stage(Stage::Written { table: &table.name, rows: file.rows });
+        Ok(file)
+    }
+}
