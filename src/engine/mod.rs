@@ -6,6 +6,7 @@
 mod before;
 pub mod books;
 mod checked;
+mod encode;
 pub mod explain;
 pub mod local;
 pub mod lower;

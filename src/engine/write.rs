@@ -1,12 +1,16 @@
 //! Staged Parquet: the types BI tools read, the meaning of every column in the footer, no clock.
 
 use std::fs::File;
+use std::ops::Range;
 use std::path::Path;
 
 use polars::prelude::*;
+use polars_parquet::write::ParquetType;
 use rayon::prelude::*;
 
 use crate::engine::EngineError;
+use crate::engine::encode::{COMPRESSION, RowGroup, options, row_group};
+use crate::engine::lower::inner_type;
 use crate::kernel::Rows;
 use crate::plan::{RunPlan, TablePlan};
 use crate::publish::{Verified, verify};
@@ -81,29 +85,27 @@ pub(super) fn write<'t>(
     let height = rows.height();
     let size = if height >= LARGE_TABLE { LARGE_ROW_GROUP } else { ROW_GROUP };
     let amounts = Amounts::of(plan, table, rows).map_err(query)?;
-    let piece = |first: usize| published(&amounts, table, &rows.piece(first..height.min(first + size))?);
-    let empty = published(&amounts, table, &rows.piece(0..0).map_err(query)?).map_err(query)?;
-    let writer = ParquetWriter::new(file)
-        .with_compression(ParquetCompression::Zstd(None))
-        .with_statistics(StatisticsOptions::full())
+    let schema = stored(&amounts, table);
+    let mut writer = ParquetWriter::new(file)
+        .with_compression(COMPRESSION)
+        .with_statistics(options().statistics)
         .with_key_value_metadata(Some(KeyValueMetadata::from_static(metadata(plan, table, &amounts))))
-        .batched(empty.schema())
+        .batched(&schema)
         .map_err(query)?;
-    let groups: Vec<usize> = (0..height).step_by(size).collect();
-    let encode = |some: &[usize]| {
-        let encoded = some.par_iter().map(|first| {
-            let mut group = piece(*first)?;
-            group.rechunk_mut();
-            writer.encode_and_compress(&group).collect::<PolarsResult<Vec<_>>>()
-        });
-        encoded.collect::<PolarsResult<Vec<_>>>()
+    let columns = schema.iter_values().cloned().zip(writer.parquet_schema().fields().to_vec());
+    let columns: Vec<(DataType, ParquetType)> = columns.collect();
+    let groups: Vec<Range<usize>> = (0..height).step_by(size).map(|first| first..height.min(first + size)).collect();
+    let encode = |some: &[Range<usize>]| {
+        let encoded = some.par_iter().map(|group| row_group(rows.pieces(group.clone())?, &columns));
+        encoded.collect::<PolarsResult<Vec<RowGroup>>>()
     };
     // While some are written the next ones are encoded. Encoded ones are small, so that there may be some to each thread.
-    let mut encoded = Vec::new();
+    let mut encoded: Vec<RowGroup> = Vec::new();
     let rounds = groups.chunks(4 * rayon::current_num_threads()).chain(std::iter::once(&[][..]));
     for some in rounds {
         let ready = std::mem::take(&mut encoded);
-        let write = || writer.write_row_groups(ready.into_iter().flatten().collect());
+        let writer = &mut writer;
+        let write = || ready.iter().try_for_each(|pages| writer.write_row_group(u64::MAX, pages));
         let (next, written) = rayon::join(|| encode(some), write);
         written.map_err(query)?;
         encoded = next.map_err(query)?;
@@ -114,17 +116,13 @@ pub(super) fn write<'t>(
     Ok(Written { table, path, rows, columns: stored_types(&amounts, table) })
 }
 
-/// The frame with money as decimals. The last step: inside of the engine money is whole units.
-fn published(amounts: &Amounts, table: &TablePlan, frame: &DataFrame) -> PolarsResult<DataFrame> {
-    let columns = table.schema.columns.iter().map(|c| {
-        let column = frame.column(&c.name)?;
-        if c.ty != ColumnType::Money {
-            return Ok(column.clone());
-        }
-        let units = column.as_materialized_series().cast(&DataType::Int128)?;
-        Ok(units.i128()?.clone().into_decimal(amounts.digits(&c.name), amounts.scale)?.into_series().into_column())
-    });
-    DataFrame::new(frame.height(), columns.collect::<PolarsResult<Vec<_>>>()?)
+/// The columns of the file. Inside of the engine money is whole units.
+fn stored(amounts: &Amounts, table: &TablePlan) -> Schema {
+    let dtype = |name: &str, ty: ColumnType| match ty {
+        ColumnType::Money => DataType::Decimal(amounts.digits(name), amounts.scale),
+        ty => inner_type(ty),
+    };
+    table.schema.columns.iter().map(|c| Field::new(c.name.as_str().into(), dtype(&c.name, c.ty))).collect()
 }
 
 /// A staged table as the engine computed it: money back in whole units.

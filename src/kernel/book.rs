@@ -1,13 +1,14 @@
 //! A ledger as arrays, with the rows of each series side by side.
 
+use std::cmp::Ordering;
 use std::ops::Range;
 
 use polars::prelude::*;
 
+use super::pieces::{Coded, Piece, met};
 use crate::expr::calendar::Periods;
 use crate::expr::steps::ValueAt;
 use crate::expr::texts::of_texts;
-use crate::schema::TableSchema;
 
 /// Kinds of ledger rows, in the order of [`NAMES`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -92,6 +93,25 @@ impl Codes {
         let mut order: Vec<u32> = (0..number(self.texts.len())).collect();
         order.sort_unstable_by_key(|code| self.text(*code));
         inverse(&order)
+    }
+
+    /// A column with the texts of some numbers, as they are written.
+    pub(super) fn piece(&self, name: &str, rows: impl Iterator<Item = u32>) -> PolarsResult<Piece> {
+        let (mut met, codes) = met(self.texts.len(), rows);
+        let null = met.iter().position(|code| self.text(*code).is_none());
+        let codes = if let Some(null) = null {
+            met.remove(null);
+            // The numbers behind that of NULL move up.
+            let value = |code: u32| match code.cmp(&number(null)) {
+                Ordering::Less => Some(code),
+                Ordering::Equal => None,
+                Ordering::Greater => Some(code - 1),
+            };
+            UInt32Chunked::from_iter_options("codes".into(), codes.into_iter().map(value))
+        } else {
+            UInt32Chunked::from_vec("codes".into(), codes)
+        };
+        Ok(Piece::Coded(Coded { values: self.column(name, met.into_iter())?, codes }))
     }
 
     /// A column with the texts of some numbers.
@@ -261,51 +281,7 @@ impl Book {
         Some(Calendar { first: days.start, value: of(value_at), starts: of(ValueAt::PeriodStart) })
     }
 
-    /// Some rows as a frame with the columns of a ledger that is made of nothing but intervals.
-    ///
-    /// # Errors
-    /// When Polars refuses to build a column, which is a bug.
-    pub(super) fn frame(&self, rows: Range<usize>, schema: &TableSchema) -> PolarsResult<DataFrame> {
-        let series = self.series_of(&rows);
-        let of_series = |codes: &'_ [u32]| series.iter().map(|s| codes[*s as usize]).collect::<Vec<_>>().into_iter();
-        let days = |name: &str, days: &mut dyn Iterator<Item = i32>| {
-            Int32Chunked::from_iter_values(name.into(), days).into_date().into_column()
-        };
-        let ints = |name: &str, values: &mut dyn Iterator<Item = i64>| {
-            Int64Chunked::from_iter_values(name.into(), values).into_column()
-        };
-        let columns = schema.columns.iter().map(|column| {
-            let name = column.name.as_str();
-            Ok(match name {
-                "customer_id" => {
-                    let at = IdxCa::from_iter_values(name.into(), series.iter().copied());
-                    self.customers.take(&at)?.with_name(name.into())
-                }
-                "currency" => self.currencies.column(name, of_series(&self.currencies.of))?,
-                "effective_on" => days(name, &mut self.dated[rows.clone()].iter().copied()),
-                "sequence" => ints(name, &mut self.sequence[rows.clone()].iter().map(|s| i64::from(*s))),
-                "kind" => {
-                    let mut kinds = Codes::default();
-                    NAMES.iter().for_each(|(kind, _)| _ = kinds.code(Some(kind)));
-                    kinds.column(name, self.kinds[rows.clone()].iter().map(|kind| *kind as u32))?
-                }
-                "mrr_before" => ints(name, &mut rows.clone().map(|row| self.before(row))),
-                "mrr_delta" => ints(name, &mut self.delta[rows.clone()].iter().copied()),
-                "mrr_after" => ints(name, &mut self.after[rows.clone()].iter().copied()),
-                "first_paid_on" => days(name, &mut series.iter().map(|s| self.first_paid[*s as usize])),
-                "reason" if self.reasons.of.is_empty() => Column::full_null(name.into(), rows.len(), &DataType::String),
-                "reason" => self.reasons.column(name, self.reasons.of[rows.clone()].iter().copied())?,
-                _ => {
-                    let d = self.dimension(name)?;
-                    let codes = rows.clone().zip(&series).map(|(row, s)| d.at(*s as usize, row));
-                    d.codes.column(name, codes)?
-                }
-            })
-        });
-        DataFrame::new(rows.len(), columns.collect::<PolarsResult<Vec<_>>>()?)
-    }
-
-    /// The largest magnitude in one of the columns of amounts of [`Self::frame`].
+    /// The largest magnitude in one of the columns of amounts of a ledger.
     pub(super) fn largest(&self, name: &str) -> PolarsResult<u64> {
         let largest = |amounts: &mut dyn Iterator<Item = i64>| amounts.map(i64::unsigned_abs).max().unwrap_or(0);
         Ok(match name {
@@ -317,7 +293,7 @@ impl Book {
     }
 
     /// The series of some rows.
-    fn series_of(&self, rows: &Range<usize>) -> Vec<u32> {
+    pub(super) fn series_of(&self, rows: &Range<usize>) -> Vec<u32> {
         let mut series = self.bounds.partition_point(|first| *first <= rows.start).saturating_sub(1);
         let mut out = Vec::with_capacity(rows.len());
         for row in rows.clone() {
@@ -338,7 +314,7 @@ pub(super) fn civil(day: i32) -> jiff::civil::Date {
 }
 
 /// By row whether it has the id of the row above.
-fn same_as_before(ids: &Column) -> PolarsResult<Vec<bool>> {
+pub(super) fn same_as_before(ids: &Column) -> PolarsResult<Vec<bool>> {
     fn compared<T: PartialEq>(ids: impl Iterator<Item = T>) -> Vec<bool> {
         let mut last = None;
         ids.map(|id| {

@@ -13,6 +13,7 @@ mod cohorts;
 mod ids;
 mod ledger;
 mod movements;
+mod pieces;
 mod series;
 mod steps;
 mod sums;
@@ -21,6 +22,7 @@ mod visits;
 mod windows;
 
 pub use ledger::Intervals;
+pub use pieces::{Coded, Piece};
 pub use series::Numbering;
 pub use tally::{Tally, Tallying};
 
@@ -165,25 +167,31 @@ impl Rows {
         }
     }
 
-    /// Some of the rows.
+    /// Some of the rows, column by column.
     ///
     /// # Errors
     /// When Polars refuses to build a column, which is a bug.
-    pub fn piece(&self, rows: Range<usize>) -> PolarsResult<DataFrame> {
+    pub fn pieces(&self, rows: Range<usize>) -> PolarsResult<Vec<Piece>> {
         match self {
-            Self::Frame(frame) => Ok(frame.slice(i64::try_from(rows.start).unwrap_or(i64::MAX), rows.len())),
-            Self::Book(book, schema) => book.frame(rows, schema),
+            Self::Frame(frame) => {
+                let some = frame.slice(i64::try_from(rows.start).unwrap_or(i64::MAX), rows.len());
+                Ok(some.into_columns().into_iter().map(Piece::Values).collect())
+            }
+            Self::Book(book, schema) => book.pieces(rows, schema),
         }
     }
 
     /// All rows.
     ///
     /// # Errors
-    /// As [`Rows::piece`].
+    /// As [`Rows::pieces`].
     pub fn frame(&self) -> PolarsResult<DataFrame> {
         match self {
             Self::Frame(frame) => Ok(frame.clone()),
-            Self::Book(..) => self.piece(0..self.height()),
+            Self::Book(book, _) => {
+                let columns = self.pieces(0..book.height())?.into_iter().map(Piece::column);
+                DataFrame::new(book.height(), columns.collect::<PolarsResult<Vec<_>>>()?)
+            }
         }
     }
 }
