@@ -2,16 +2,16 @@
 
 use std::collections::BTreeMap;
 use std::ops::Range;
-use std::panic::resume_unwind;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use polars::prelude::*;
 
 use super::error::SourceError;
 use super::finding::{self, Measures, NEWEST};
-use super::load::{Judged, blame, careful, engine, reason_of, stay, unchanged, within_limits};
+use super::gathered::stay;
+use super::load::{Judged, blame, careful, engine, reason_of, unchanged, within_limits};
 use super::outcome::{Attrition, LoadedSource, Reason};
+use super::parts::{Turns, in_order, parts};
 use super::plan::SourcePlan;
 use super::scan::{self, CODE, broken_column};
 use crate::checks::{distinct_values, unknown_values};
@@ -100,28 +100,6 @@ struct Noted {
     is_broken: bool,
 }
 
-/// Files that one query reads have about as many rows.
-///
-/// A query decodes ahead of what its rows are taken by, without regard to memory. So there are several, as many at once
-/// as there are threads, and each has little to decode.
-const ROWS_OF_PART: u64 = 1 << 19;
-
-/// The files in order, each in one part.
-fn parts(plan: &SourcePlan) -> Vec<Range<usize>> {
-    let (mut out, mut first, mut rows) = (Vec::new(), 0, 0);
-    for (at, file) in plan.files.iter().enumerate() {
-        rows += file.rows;
-        if rows >= ROWS_OF_PART {
-            out.push(first..at + 1);
-            (first, rows) = (at + 1, 0);
-        }
-    }
-    if first < plan.files.len() || out.is_empty() {
-        out.push(first..plan.files.len());
-    }
-    out
-}
-
 /// Reads a source; `None` where a row that stays breaks a rule.
 fn tallied(plan: &SourcePlan, columns: &[String], keys: &Keys, measures: &Measures) -> PolarsResult<Option<Tallied>> {
     let columns = scan::needed(plan, columns);
@@ -141,23 +119,7 @@ fn tallied(plan: &SourcePlan, columns: &[String], keys: &Keys, measures: &Measur
         let take = PlanCallback::new(move |batch: DataFrame| reader.take(batch));
         rows(part)?.sink_batches(take, false, None)?.collect_with_engine(Engine::Streaming)
     };
-    let parts = parts(plan);
-    let next = AtomicUsize::new(0);
-    let read_parts = || {
-        while let Some(part) = parts.get(next.fetch_add(1, Ordering::Relaxed)) {
-            if reading.noted().is_broken {
-                break;
-            }
-            read(part.clone())?;
-        }
-        Ok::<_, PolarsError>(())
-    };
-    std::thread::scope(|scope| {
-        let threads = rayon::current_num_threads().min(parts.len());
-        let threads: Vec<_> = (0..threads).map(|_| scope.spawn(read_parts)).collect();
-        let done = threads.into_iter().map(|thread| thread.join().unwrap_or_else(|panic| resume_unwind(panic)));
-        done.collect::<PolarsResult<Vec<()>>>()
-    })?;
+    in_order(&parts(plan), &Turns::new(), read, |_| Ok(reading.noted().is_broken))?;
     let tallying = reading.tallying.write().unwrap_or_else(PoisonError::into_inner).take();
     let tally = tallying.map(Tallying::finish).transpose()?;
     let Noted { left_out, newest, is_broken } = std::mem::take(&mut *reading.noted());

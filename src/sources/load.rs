@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::panic::resume_unwind;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 
 use polars::prelude::*;
 
@@ -11,11 +11,12 @@ use super::condense::{self, Keys};
 use super::error::{SourceError, guarded};
 use super::finding::Measures;
 use super::footer;
-use super::gather::Columns;
+use super::gathered::{gathered, kept_as};
 use super::outcome::{LoadedSource, Reason};
-use super::plan::{ColumnPlan, SourcePlan};
+use super::parts::Turns;
+use super::plan::SourcePlan;
 use super::problem::Problem;
-use super::scan::{self, CODE, DELETED, FINE, ROW, broken_column};
+use super::scan::{self, DELETED};
 use super::verdict::Rows;
 use super::{quarantine, sample};
 use crate::checks::distinct_values;
@@ -103,7 +104,7 @@ pub fn load_against(
         if let Some(source) = condense::load(plan, columns, keys, &sources, measures)? {
             condensed.push(source);
         } else {
-            sources.push(alone(plans, plan, columns, None)?);
+            sources.push(alone(plans, plan, columns, None, &Turns::new())?);
             let last = sources.len() - 1;
             refer_one(&mut sources, last)?;
         }
@@ -142,6 +143,7 @@ pub(super) fn judged<'a, 'b>(
     projected: &BTreeMap<usize, Values>,
     watch: &mut dyn Watch,
 ) -> Result<Vec<Judged<'a, 'b>>, SourceError> {
+    let turns = Turns::new();
     let (next, failed, watch) = (AtomicUsize::new(0), AtomicBool::new(false), Mutex::new(watch));
     let watch = || watch.lock().unwrap_or_else(PoisonError::into_inner);
     let read = |index: usize, columns: &'b [String]| {
@@ -150,7 +152,7 @@ pub(super) fn judged<'a, 'b>(
         }
         let Some(plan) = plans.get(index) else { return Ok(None) };
         watch().source_started(plan);
-        let source = alone(plans, plan, columns, projected.get(&index))?;
+        let source = alone(plans, plan, columns, projected.get(&index), &turns)?;
         watch().source_read(plan);
         Ok(Some(source))
     };
@@ -184,9 +186,10 @@ fn alone<'a, 'b>(
     plan: &'a SourcePlan,
     columns: &'b [String],
     projected: Option<&Values>,
+    turns: &Turns,
 ) -> Result<Judged<'a, 'b>, SourceError> {
     let staying = with_targets(plans, plan, if projected.is_some() { &[] } else { columns });
-    let mut rows = read(plan, &with_targets(plans, plan, columns), &staying, projected)?;
+    let mut rows = read(plan, &with_targets(plans, plan, columns), &staying, projected, turns)?;
     rows.check_alone().map_err(|error| engine(plan, error))?;
     Ok((plan, columns, rows))
 }
@@ -227,12 +230,13 @@ fn read<'a>(
     columns: &[String],
     staying: &[String],
     projected: Option<&Values>,
+    turns: &Turns,
 ) -> Result<Rows<'a>, SourceError> {
     within_limits(plan)?;
     let total = plan.rows();
     let columns = scan::needed(plan, columns);
     let leaving = scan::leaving(plan, &columns, staying);
-    let read = careful(|| gathered(plan, &columns, &leaving, projected)).map_err(|error| blame(plan, error))?;
+    let read = careful(|| gathered(plan, &columns, &leaving, projected, turns)).map_err(|error| blame(plan, error))?;
     unchanged(plan)?;
     let counted = read.frame.height() as u64 + read.left_out.values().sum::<u64>();
     if counted != total {
@@ -257,119 +261,6 @@ pub(super) fn within_limits(plan: &SourcePlan) -> Result<(), SourceError> {
         return Err(SourceError::TooManyRows { source_name: plan.name.clone(), rows });
     }
     Ok(())
-}
-
-fn is_ascending(rows: &UInt32Chunked) -> bool {
-    let mut last = None;
-    rows.into_no_null_iter().all(|row| last.replace(row).is_none_or(|before| before < row))
-}
-
-/// What a scan came to.
-#[derive(Default)]
-struct Gathered {
-    /// The rows that stay, by [`ROW`].
-    frame: DataFrame,
-    /// Number of the others by [`CODE`].
-    left_out: BTreeMap<u16, u64>,
-    /// Rules that rows which stay break, as positions in [`SourcePlan::rules`], with the rows.
-    broken: Vec<(usize, u32)>,
-    /// These rows with all columns that were read.
-    odd: DataFrame,
-}
-
-/// Reads every row once. Batch by batch the rows that stay are kept, and what only the choice needed is let go.
-fn gathered(
-    plan: &SourcePlan,
-    columns: &[&ColumnPlan],
-    leaving: &[&str],
-    projected: Option<&Values>,
-) -> PolarsResult<Gathered> {
-    let mut coded = scan::coded(plan, columns, 0..plan.files.len())?;
-    let schema = coded.collect_schema()?;
-    if let Some(values) = projected {
-        let columns = schema.iter_names().map(|name| col(name.clone()));
-        let columns = columns.chain(values.named(kept_as)).collect::<Vec<_>>();
-        coded = values.with_helpers(coded).select(columns);
-    }
-    let kept = coded.collect_schema()?;
-    let watched = scan::watched(plan, columns);
-    let marks: Vec<String> = (0..watched.len()).map(broken_column).collect();
-    let is_mark = |name: &str| name == CODE || marks.iter().any(|mark| mark == name);
-    let all: Schema = schema.iter_fields().filter(|field| !is_mark(field.name())).collect();
-    // What is projected stands behind what was read.
-    let values = kept.iter_fields().skip(schema.len());
-    let stay = all.iter_fields().filter(|field| !leaving.contains(&field.name().as_str()));
-    let stay: Schema = stay.chain(values).collect();
-    let rows = usize::try_from(plan.rows()).unwrap_or(usize::MAX);
-    let found = Gathered { odd: DataFrame::empty_with_schema(&all), ..Gathered::default() };
-    let staying: Vec<PlSmallStr> = stay.iter_names_cloned().collect();
-    let gathered = Arc::new(Mutex::new((found, Some(Columns::new(&stay, rows)))));
-    let gathering = gathered.clone();
-    let take = PlanCallback::new(move |batch: DataFrame| {
-        let mut gathered = gathering.lock().unwrap_or_else(PoisonError::into_inner);
-        let (found, columns) = &mut *gathered;
-        let batch = found.take(&batch, &staying, &marks, &watched)?;
-        columns.as_mut().map_or(Ok(()), |columns| columns.add(&batch))?;
-        Ok(false)
-    });
-    coded.sink_batches(take, true, None)?.collect_with_engine(Engine::Streaming)?;
-    let mut gathered = gathered.lock().unwrap_or_else(PoisonError::into_inner);
-    let mut found = std::mem::take(&mut gathered.0);
-    found.frame = gathered.1.take().map_or_else(|| Ok(DataFrame::empty_with_schema(&stay)), Columns::finish)?;
-    if !is_ascending(found.frame.column(ROW)?.u32()?) {
-        found.frame.sort_in_place([ROW], SortMultipleOptions::new())?;
-    }
-    Ok(found)
-}
-
-/// The name of a projected value beside the columns.
-fn kept_as(name: &str) -> String {
-    format!("#kept:{name}")
-}
-
-impl Gathered {
-    /// Takes note of a batch, and gives the columns and rows of it that stay.
-    fn take(
-        &mut self,
-        batch: &DataFrame,
-        columns: &[PlSmallStr],
-        marks: &[String],
-        watched: &[usize],
-    ) -> PolarsResult<DataFrame> {
-        let stays = stay(batch, &mut self.left_out)?;
-        let mut odd: Option<BooleanChunked> = None;
-        for (mark, rule) in marks.iter().zip(watched) {
-            let is_broken = batch.column(mark)?.bool()?;
-            if !is_broken.any() {
-                continue;
-            }
-            let is_broken = stays.as_ref().map_or_else(|| is_broken.clone(), |stays| is_broken & stays);
-            let rows = batch.column(ROW)?.u32()?.into_no_null_iter().zip(is_broken.iter());
-            self.broken.extend(rows.filter(|(_, broken)| *broken == Some(true)).map(|(row, _)| (*rule, row)));
-            odd = Some(odd.map_or_else(|| is_broken.clone(), |odd| &odd | &is_broken));
-        }
-        if let Some(odd) = odd {
-            self.odd.vstack_mut_owned(batch.filter(&odd)?.select(self.odd.get_column_names_owned())?)?;
-        }
-        let batch = batch.select(columns.iter().cloned())?;
-        match stays {
-            None => Ok(batch),
-            Some(stays) => batch.filter(&stays),
-        }
-    }
-}
-
-/// Which rows of a batch stay, `None` where all do; the others are counted by [`CODE`].
-pub(super) fn stay(batch: &DataFrame, left_out: &mut BTreeMap<u16, u64>) -> PolarsResult<Option<BooleanChunked>> {
-    let codes = batch.column(CODE)?.u16()?;
-    let stays = codes.equal(FINE);
-    if stays.all() {
-        return Ok(None);
-    }
-    for code in codes.iter().flatten().filter(|code| *code != FINE) {
-        *left_out.entry(code).or_default() += 1;
-    }
-    Ok(Some(stays))
 }
 
 /// Why a row with that code is left out.
