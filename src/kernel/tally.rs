@@ -6,6 +6,7 @@
 //! the rows themselves are never in memory.
 
 mod coder;
+mod days;
 mod whos;
 
 use std::sync::Arc;
@@ -17,6 +18,8 @@ use polars::prelude::*;
 use crate::expr::condense::ROWS;
 use coder::Distinct;
 pub(super) use coder::{Coder, Pairing, Values};
+use days::Days;
+pub(super) use days::{BLOCK, Block, Day};
 use whos::{Run, Whos, runs};
 
 /// The combinations of some values of rows, and how many rows have each.
@@ -39,21 +42,13 @@ pub(super) struct Key {
     pub(super) values: Column,
 }
 
-/// Some of those who are in a tally; who has the same first value is in the same part.
+/// Some of those who are in a tally.
 #[derive(Debug)]
 pub(super) struct Part {
     /// By key the code of each who.
     pub(super) codes: Vec<Vec<u32>>,
-    /// In ascending order, rows without a day first.
-    pub(super) days: Vec<(Option<i32>, Day)>,
-}
-
-/// Who was there on a day, in ascending order, and in how many rows each; who has more than a count can say comes
-/// several times.
-#[derive(Debug, Default)]
-pub(super) struct Day {
-    pub(super) who: Vec<u32>,
-    pub(super) rows: Vec<u8>,
+    /// The days of those whose numbers begin at each multiple of [`BLOCK`].
+    pub(super) blocks: Vec<Block>,
 }
 
 impl Part {
@@ -64,7 +59,13 @@ impl Part {
 
     /// Number of combinations.
     fn height(&self) -> usize {
-        self.days.iter().map(|(_, day)| day.who.len()).sum()
+        self.days().map(|(.., day)| day.who.len()).sum()
+    }
+
+    /// Every day of every block, with the number of the first in the block.
+    pub(super) fn days(&self) -> impl Iterator<Item = (usize, Option<i32>, &Day)> {
+        let blocks = (0..).step_by(BLOCK).zip(&self.blocks);
+        blocks.flat_map(|(first, block)| block.days.iter().map(move |(on, day)| (first, *on, day)))
     }
 }
 
@@ -84,15 +85,14 @@ impl Tally {
         &self.keys[key].values
     }
 
-    /// Its parts; the first key is in one part only with each of its values.
+    /// Its parts; whoever has the same first value is in the same one.
     pub(super) fn parts(&self) -> &[Part] {
         &self.parts
     }
 
     /// Number of rows of which this is the tally.
     pub fn rows(&self) -> u64 {
-        let days = self.parts.iter().flat_map(|part| &part.days);
-        days.flat_map(|(_, day)| &day.rows).map(|rows| u64::from(*rows)).sum()
+        self.parts.iter().flat_map(Part::days).map(|(.., day)| day.all_rows()).sum()
     }
 
     /// The distinct values of that name, as a column of that name.
@@ -101,8 +101,7 @@ impl Tally {
     /// When there is none, which is a bug.
     pub fn distinct(&self, name: &str) -> PolarsResult<Column> {
         if self.day() == Some(name) {
-            let mut days: Vec<Option<i32>> =
-                self.parts.iter().flat_map(|part| &part.days).map(|(day, _)| *day).collect();
+            let mut days: Vec<Option<i32>> = self.parts.iter().flat_map(Part::days).map(|(_, day, _)| day).collect();
             days.sort_unstable();
             days.dedup();
             return Ok(Int32Chunked::from_iter_options(name.into(), days.into_iter()).into_date().into_column());
@@ -136,19 +135,19 @@ impl Tally {
     }
 
     fn frame_of(&self, part: &Part) -> PolarsResult<DataFrame> {
-        let whos = || part.days.iter().flat_map(|(_, day)| &day.who);
+        let whos = || part.days().flat_map(|(first, _, day)| day.who.iter().map(move |who| first + usize::from(*who)));
         let mut columns = Vec::with_capacity(self.names.len() + 1);
         for name in &self.names {
             columns.push(if let Some(key) = self.key(name) {
                 let codes = &part.codes[key];
-                let at = IdxCa::from_iter_values("at".into(), whos().map(|who| codes[*who as usize]));
+                let at = IdxCa::from_iter_values("at".into(), whos().map(|who| codes[who]));
                 self.values(key).take(&at)?.with_name(name.as_str().into())
             } else {
-                let days = part.days.iter().flat_map(|(on, day)| std::iter::repeat_n(*on, day.who.len()));
+                let days = part.days().flat_map(|(_, on, day)| std::iter::repeat_n(on, day.who.len()));
                 Int32Chunked::from_iter_options(name.as_str().into(), days).into_date().into_column()
             });
         }
-        let rows = part.days.iter().flat_map(|(_, day)| &day.rows).map(|rows| i64::from(*rows));
+        let rows = part.days().flat_map(|(.., day)| &day.rows).map(|rows| i64::from(*rows));
         columns.push(Int64Chunked::from_iter_values(ROWS.into(), rows).into_column());
         DataFrame::new(part.height(), columns)
     }
@@ -247,21 +246,26 @@ impl Tallying {
         }
         let mut parts: Vec<Part> = Vec::with_capacity(shares.len());
         let mut first: Option<Distinct> = None;
-        let mut others: Vec<Coder> = self.keys.iter().skip(1).map(|(_, dtype)| Coder::new(dtype)).collect();
-        for (mut part, values) in shares {
+        let mut others: Option<Vec<Coder>> = None;
+        for (mut part, values, coders) in shares {
             let mut renumber =
                 |key: usize, by: &[u32]| part.codes[key].iter_mut().for_each(|code| *code = by[*code as usize]);
-            for (key, values) in values.into_iter().enumerate() {
-                match (key, &mut first) {
-                    (0, None) => first = Some(values),
-                    // The first value of a row falls to one thread alone, so these are new to the others.
-                    (0, Some(first)) => renumber(0, &first.append(values)),
-                    _ => renumber(key, &others[key - 1].merge(&values)),
+            match &mut first {
+                None => first = Some(values),
+                // The first value of a row falls to one thread alone, so these are new to the others.
+                Some(first) => renumber(0, &first.append(values)),
+            }
+            match &mut others {
+                None => others = Some(coders),
+                Some(others) => {
+                    for ((key, known), coder) in (1..).zip(others).zip(coders) {
+                        renumber(key, &known.merge(&coder.into_distinct()));
+                    }
                 }
             }
             parts.push(part);
         }
-        let distinct = first.into_iter().chain(others.into_iter().map(Coder::into_distinct));
+        let distinct = first.into_iter().chain(others.into_iter().flatten().map(Coder::into_distinct));
         let keys = self
             .keys
             .into_iter()
@@ -287,186 +291,41 @@ fn lane_of(hash: u64, lanes: usize) -> usize {
     usize::try_from(((hash & 0xffff_ffff) * lanes as u64) >> 32).unwrap_or(0)
 }
 
-/// What a thread has told in the end: a part of the tally, and by key the values that its codes stand for.
-type Told = (Part, Vec<Distinct>);
+/// What a thread has told in the end: a part of the tally, the values that codes of the first key stand for, and for each
+/// of the others the coder that knows them.
+type Told = (Part, Distinct, Vec<Coder>);
 
 /// What one thread has of a tally.
 struct Share {
     at: usize,
     whos: Whos,
-    /// Place of each day in `open`.
-    days: PlHashMap<Option<i32>, usize>,
-    open: Vec<Open>,
-    counts: Counts,
+    days: Days,
 }
 
 impl Share {
     fn new(at: usize, whos: Whos) -> Self {
-        Self { at, whos, days: PlHashMap::default(), open: Vec::new(), counts: Counts::default() }
+        Self { at, whos, days: Days::default() }
     }
 
     fn told(mut self, batches: &Receiver<Arc<Batch>>) -> Told {
         while let Ok(batch) = batches.recv() {
             self.add(&batch);
         }
-        let Self { whos, days, mut open, mut counts, .. } = self;
-        open.iter_mut().for_each(|day| day.settle(&mut counts));
-        let day = |(on, at): (Option<i32>, usize)| {
-            let Open { who, rows, .. } = std::mem::take(&mut open[at]);
-            (on, Day { who, rows })
-        };
-        let mut days: Vec<(Option<i32>, Day)> = days.into_iter().map(day).collect();
-        days.sort_unstable_by_key(|(on, _)| *on);
-        let (codes, values) = whos.into_codes().into_iter().unzip();
-        (Part { codes, days }, values)
+        let blocks = self.days.done();
+        let (codes, mut coders): (Vec<_>, Vec<_>) = self.whos.into_codes().into_iter().unzip();
+        // A tally has a value beside the day.
+        let first = coders.remove(0).into_distinct();
+        (Part { codes, blocks }, first, coders)
     }
 
     fn add(&mut self, batch: &Batch) {
-        let Self { whos, days, open, counts, .. } = self;
         let plain = batch.day.as_ref().and_then(|days| days.cont_slice().ok());
         let on = |row: usize| match plain {
             Some(days) => Some(days[row]),
             None => batch.day.as_ref().and_then(|days| days.get(row)),
         };
-        // Neighbours are often of one day.
-        let mut last = None;
-        whos.numbers(&batch.keys, &batch.runs[self.at], |run, who| {
-            let on = on(run.row as usize);
-            let place = match last {
-                Some((known, place)) if known == on => place,
-                _ => *days.entry(on).or_insert_with(|| {
-                    open.push(Open::default());
-                    open.len() - 1
-                }),
-            };
-            last = Some((on, place));
-            open[place].add(who, run.rows, counts);
-        });
-    }
-}
-
-/// A day to which rows are still added.
-#[derive(Default)]
-struct Open {
-    who: Vec<u32>,
-    rows: Vec<u8>,
-    /// Who was there in how many rows that are not yet among the others.
-    new: Vec<(u32, u32)>,
-}
-
-impl Open {
-    /// So many wait at least before they are sorted in.
-    const LEAST: usize = 4096;
-
-    fn add(&mut self, who: u32, rows: u32, counts: &mut Counts) {
-        self.new.push((who, rows));
-        if self.new.len() >= self.who.len().max(Self::LEAST) {
-            self.settle(counts);
-        }
-    }
-
-    /// Sorts the waiting rows in.
-    fn settle(&mut self, counts: &mut Counts) {
-        while !self.new.is_empty() {
-            let most = self.who.len() + self.new.len();
-            let (mut who, mut rows) = (Vec::with_capacity(most), Vec::with_capacity(most));
-            // Who was there more often than a count can say comes again.
-            let mut put = |one: u32, count: u8| match (who.last(), rows.last_mut()) {
-                (Some(last), Some(known)) if *last == one && count <= u8::MAX - *known => *known += count,
-                _ => {
-                    who.push(one);
-                    rows.push(count);
-                }
-            };
-            let mut old = self.who.iter().copied().zip(self.rows.iter().copied()).peekable();
-            let left = counts.sorted(&self.new, |one, count| {
-                while let Some((before, count)) = old.next_if(|(before, _)| *before <= one) {
-                    put(before, count);
-                }
-                put(one, count);
-            });
-            old.for_each(|(one, count)| put(one, count));
-            (self.who, self.rows, self.new) = (who, rows, left);
-        }
-    }
-}
-
-/// Sorts numbers by counting them: there are not many different ones, and a bit for each is quick to look through.
-#[derive(Default)]
-struct Counts {
-    /// How often each number was met. All zero between two uses.
-    of: Vec<u8>,
-    /// A bit per number that was met.
-    met: Vec<u64>,
-}
-
-impl Counts {
-    /// Calls `put` with every number, in ascending order, and how often it comes; the same one may come in several
-    /// calls, one after the other. What a count cannot say is left.
-    fn sorted(&mut self, numbers: &[(u32, u32)], mut put: impl FnMut(u32, u8)) -> Vec<(u32, u32)> {
-        let room = numbers.iter().map(|(number, _)| *number as usize / 64 + 1).max().unwrap_or(0);
-        let mut left = Vec::new();
-        // As much of how often a number comes as fits a count that is there.
-        let mut fitting = |number: u32, times: u32, count: u8| {
-            let fits = u8::try_from(times).unwrap_or(u8::MAX).min(u8::MAX - count);
-            if u32::from(fits) < times {
-                left.push((number, times - u32::from(fits)));
-            }
-            fits
-        };
-        if numbers.len() < room / 8 {
-            let mut few = numbers.to_vec();
-            few.sort_unstable();
-            few.into_iter().for_each(|(number, times)| put(number, fitting(number, times, 0)));
-            return left;
-        }
-        if self.met.len() < room {
-            self.met.resize(room, 0);
-            self.of.resize(room * 64, 0);
-        }
-        for (number, times) in numbers {
-            let count = &mut self.of[*number as usize];
-            *count += fitting(*number, *times, *count);
-            self.met[*number as usize / 64] |= 1 << (number % 64);
-        }
-        for (first, word) in (0u32..).step_by(64).zip(&mut self.met[..room]) {
-            let mut bits = std::mem::take(word);
-            while bits != 0 {
-                let number = first + bits.trailing_zeros();
-                put(number, std::mem::take(&mut self.of[number as usize]));
-                bits &= bits - 1;
-            }
-        }
-        left
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_day_counts_everybody_however_often() {
-        let (mut day, mut counts) = (Open::default(), Counts::default());
-        for round in 0..1700 {
-            day.add(7, 1, &mut counts);
-            if round % 2 == 0 {
-                day.add(3, 1, &mut counts);
-            }
-            if round < 700 && round % 100 == 0 {
-                day.settle(&mut counts);
-            }
-        }
-        // Whoever has a high number and few rows is sorted in another way.
-        day.add(100_000, 600, &mut counts);
-        day.settle(&mut counts);
-        day.add(100_000, 600, &mut counts);
-        day.settle(&mut counts);
-        assert!(day.who.is_sorted());
-        let of = |one: u32| {
-            day.who.iter().zip(&day.rows).filter(|(who, _)| **who == one).map(|(_, rows)| u32::from(*rows)).sum::<u32>()
-        };
-        assert_eq!((of(3), of(7), of(0), of(100_000)), (850, 1700, 0, 1200));
-        assert!(day.who.len() < 30, "{:?}", day.who);
+        let days = &mut self.days;
+        let tell = |run: &Run, who: u32| days.add(on(run.row as usize), who, run.rows);
+        self.whos.numbers(&batch.keys, &batch.runs[self.at], tell);
     }
 }

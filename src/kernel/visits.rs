@@ -16,7 +16,7 @@ use super::tally::{Part, Tally};
 use crate::expr::calendar::{Calendar, Grain, Periods};
 use crate::expr::uses::{AFTER_AS_OF, NO_DATE, OTHER_EVENT, USED, Unit, Uses};
 use paid::Paid;
-use units::{Groups, NOBODY, PeriodOf, Share, Units};
+use units::{Groups, NOBODY, PeriodOf, Share, shares};
 
 /// No day, and no period: before all others.
 const NEVER: i32 = i32::MIN;
@@ -88,22 +88,18 @@ impl<'a> View<'a> {
         for part in self.tally.parts() {
             let fates = self.fates_of(part)?;
             let all_used = fates.iter().all(|fate| *fate == Fate::Used);
-            for (on, day) in &part.days {
+            for (first, on, day) in part.days() {
                 let of_day = match on {
                     None => Some(NO_DATE),
-                    Some(on) => (*on > self.uses.last).then_some(AFTER_AS_OF),
+                    Some(on) => (on > self.uses.last).then_some(AFTER_AS_OF),
                 };
-                if let Some(fate) = of_day {
-                    *sums.entry(fate).or_default() += day.rows.iter().map(|rows| i64::from(*rows)).sum::<i64>();
-                    continue;
-                }
-                if all_used {
-                    *sums.entry(USED).or_default() += day.rows.iter().map(|rows| i64::from(*rows)).sum::<i64>();
+                if let Some(fate) = of_day.or(all_used.then_some(USED)) {
+                    *sums.entry(fate).or_default() += i64::try_from(day.all_rows()).unwrap_or(i64::MAX);
                     continue;
                 }
                 let mut used = 0;
                 for (who, rows) in day.who.iter().zip(&day.rows) {
-                    match fates[*who as usize] {
+                    match fates[first + usize::from(*who)] {
                         Fate::Used => used += i64::from(*rows),
                         fate => *sums.entry(fate.name()).or_default() += i64::from(*rows),
                     }
@@ -123,7 +119,9 @@ impl<'a> View<'a> {
         for (unit, key) in &self.units {
             let of_part = |part: &Part| {
                 let (fates, mut came) = (self.fates_of(part)?, vec![false; part.whos()]);
-                self.usable(part).flat_map(|(_, who)| who).for_each(|who| came[*who as usize] = true);
+                for (first, _, who) in self.usable(part) {
+                    who.iter().for_each(|who| came[first + usize::from(*who)] = true);
+                }
                 Ok::<_, PolarsError>(
                     came.into_iter().zip(fates).map(|(came, fate)| came && fate == Fate::Used).collect(),
                 )
@@ -140,29 +138,33 @@ impl<'a> View<'a> {
         DataFrame::new(rows.len(), vec![unit.into_column(), ints("everybody", everybody)])
     }
 
-    /// The days of a part that may count, and who was there.
-    fn usable<'p>(&self, part: &'p Part) -> impl Iterator<Item = (i32, &'p [u32])> {
+    /// The days of each block of a part that may count, and who was there, counted from the first.
+    fn usable<'p>(&self, part: &'p Part) -> impl Iterator<Item = (usize, i32, &'p [u16])> {
         let last = self.uses.last;
-        let days = part.days.iter().filter_map(move |(on, day)| Some(((*on)?, day.who.as_slice())));
-        days.filter(move |(on, _)| *on <= last)
+        let days = part.days().filter_map(move |(first, on, day)| Some((first, on?, day.who.as_slice())));
+        days.filter(move |(_, on, _)| *on <= last)
     }
 
     /// As [`returns`](crate::expr::visits::returns) of the visits of a unit.
     pub(super) fn returns(&self, unit: Unit) -> PolarsResult<Option<DataFrame>> {
         let Some((groups, shares)) = self.shares(unit, None)? else { return Ok(None) };
-        let Some(days) = self.periods(Periods::new(Grain::Day, Calendar::default())) else { return Ok(None) };
-        let rows = shares.par_iter().map(|share| {
-            let mut last = vec![NEVER; share.series()];
+        let days = self.periods(Periods::new(Grain::Day, Calendar::default()));
+        let Some(days) = days.filter(|days| days.len() < usize::from(NO_PLACE)) else { return Ok(None) };
+        let rows = in_parallel(&shares, |shares| {
             let mut visits = Returns::new(groups.len(), &days);
-            share.walk(self.uses.last, |on, series| {
-                let before = std::mem::replace(&mut last[series], on);
-                if before != on {
-                    visits.add(share.group(series), before, on);
-                }
-            });
+            for share in shares {
+                // The day after the last one so far; zero before all.
+                let mut last = vec![0; share.series()];
+                share.walk(self.uses.last, |on, series| {
+                    let on = days.place(on);
+                    let before = std::mem::replace(&mut last[series], on + 1);
+                    if before != on + 1 {
+                        visits.add(share.group(series), before, on);
+                    }
+                });
+            }
             visits.done()
         });
-        let rows = Sums::of_all(rows.collect());
         let mut columns = groups.columns(&rows.iter().map(|((group, ..), _)| *group));
         let before = rows.iter().map(|((_, before, _), _)| (*before != NEVER).then_some(*before));
         columns.push(Int32Chunked::from_iter_options("before".into(), before).into_date().into_column());
@@ -177,25 +179,25 @@ impl<'a> View<'a> {
         let Some((_, shares)) = self.shares(unit, None)? else { return Ok(None) };
         let period_of = self.periods(periods).filter(|periods| periods.places() < usize::from(NO_PLACE));
         let Some(period_of) = period_of else { return Ok(None) };
-        let rows = shares.par_iter().map(|share| {
-            // The first period of each series and the last one so far, as small as they can be: millions of series
-            // are looked at in the order of the days.
-            let mut seen = vec![(NO_PLACE, NO_PLACE); share.series()];
+        let rows = in_parallel(&shares, |shares| {
             let mut cells = Cells::new(&period_of);
-            share.walk(self.uses.last, |on, series| {
-                let (place, (origin, last)) = (period_of.place(on), &mut seen[series]);
-                // No branch, so that nothing waits for what is read of others.
-                let is_new = *last != place;
-                *origin = if *last == NO_PLACE { place } else { *origin };
-                *last = place;
-                cells.of(*origin, place)[0] += i64::from(is_new);
-            });
-            for (origin, last) in seen.into_iter().filter(|(_, last)| *last != NO_PLACE) {
-                cells.of(origin, last)[1] += 1;
+            for share in shares {
+                // The first period of each series and the last one so far.
+                let mut seen = vec![(NO_PLACE, NO_PLACE); share.series()];
+                share.walk(self.uses.last, |on, series| {
+                    let (place, (origin, last)) = (period_of.place(on), &mut seen[series]);
+                    // No branch, so that nothing waits for what is read of others.
+                    let is_new = *last != place;
+                    *origin = if *last == NO_PLACE { place } else { *origin };
+                    *last = place;
+                    cells.of(*origin, place)[0] += i64::from(is_new);
+                });
+                for (origin, last) in seen.into_iter().filter(|(_, last)| *last != NO_PLACE) {
+                    cells.of(origin, last)[1] += 1;
+                }
             }
             cells.done()
         });
-        let rows = Sums::of_all(rows.collect());
         let columns = vec![
             periods_column("origin", rows.iter().map(|((origin, _), _)| *origin)),
             periods_column("k", rows.iter().map(|((_, k), _)| *k)),
@@ -207,7 +209,7 @@ impl<'a> View<'a> {
 
     /// Periods of the days that may count; `None` where they span so many years that no table of them can be made.
     fn periods(&self, periods: Periods) -> Option<PeriodOf> {
-        let days = || self.tally.parts().iter().flat_map(|part| self.usable(part)).map(|(on, _)| on);
+        let days = || self.tally.parts().iter().flat_map(|part| self.usable(part)).map(|(_, on, _)| on);
         PeriodOf::new(periods, days().min().unwrap_or(0), days().max().unwrap_or(0))
     }
 
@@ -218,19 +220,20 @@ impl<'a> View<'a> {
         let mut rows = Vec::new();
         for (grain, periods) in (0u32..).zip(grains) {
             let Some(period_of) = self.periods(*periods) else { return Ok(None) };
-            let counts = shares.par_iter().map(|share| {
-                let mut last = vec![NEVER; share.series()];
+            rows.extend(in_parallel(&shares, |shares| {
                 let mut counts = Sums::<(u32, u32, i32), 1>::new();
-                share.walk(self.uses.last, |on, series| {
-                    let period = period_of.at(on);
-                    let is_new = std::mem::replace(&mut last[series], period) != period;
-                    if is_new && paid.pays(share.unit(series), period_of.end(on).min(self.uses.last)) {
-                        counts.of((grain, share.group(series), period))[0] += 1;
-                    }
-                });
+                for share in shares {
+                    let mut last = vec![NEVER; share.series()];
+                    share.walk(self.uses.last, |on, series| {
+                        let period = period_of.at(on);
+                        let is_new = std::mem::replace(&mut last[series], period) != period;
+                        if is_new && paid.pays(share.unit(series), period_of.end(on).min(self.uses.last)) {
+                            counts.of((grain, share.group(series), period))[0] += 1;
+                        }
+                    });
+                }
                 counts
-            });
-            rows.extend(Sums::of_all(counts.collect()));
+            }));
         }
         let grain = rows.iter().map(|((grain, ..), _)| grains[*grain as usize].grain().name());
         let mut columns = vec![StringChunked::from_iter_values("grain".into(), grain).into_column()];
@@ -253,30 +256,32 @@ impl<'a> View<'a> {
     fn shares(&self, unit: Unit, owners: Option<&[u32]>) -> PolarsResult<Option<(Groups<'a>, Vec<Share<'a>>)>> {
         let Some((_, key)) = self.units.iter().find(|(known, _)| *known == unit) else { return Ok(None) };
         let Some(mut groups) = Groups::new(self.tally, &self.by)? else { return Ok(None) };
-        // Who has the same first value is in one part, so that parts share no series.
-        let is_apart = *key == 0 && owners.is_none();
-        let units = self.tally.parts().par_iter().map(|part| {
+        let parts = self.tally.parts();
+        let units = parts.par_iter().map(|part| {
             let codes = &part.codes[*key];
             let unit_of = |who: usize| owners.map_or(codes[who], |owners| owners[codes[who] as usize]);
             let fates = self.fates_of(part)?.into_iter().enumerate();
-            let units = fates.map(|(who, fate)| if fate == Fate::Used { unit_of(who) } else { NOBODY }).collect();
-            Ok(Units::new(units, is_apart))
+            Ok(fates.map(|(who, fate)| if fate == Fate::Used { unit_of(who) } else { NOBODY }).collect())
         });
-        let units = units.collect::<PolarsResult<Vec<Units>>>()?;
-        let mut shares: Vec<Share<'a>> = Vec::new();
-        for (part, units) in self.tally.parts().iter().zip(units) {
-            if is_apart || shares.is_empty() {
-                shares.push(Share::default());
-            }
-            let Some(share) = shares.last_mut() else { continue };
-            if groups.is_one() {
-                share.add(part, units);
-            } else {
-                share.add_grouped(part, units, |who| groups.number(part, who));
-            }
-        }
+        let units = units.collect::<PolarsResult<Vec<Vec<u32>>>>()?;
+        // Who has the same first value is in one part, so that parts share no series.
+        let is_apart = *key == 0 && owners.is_none();
+        let is_one = groups.is_one();
+        let by_who = |part| (0..Part::whos(part)).map(|who| groups.number(part, who)).collect();
+        let of = (!is_one).then(|| parts.iter().map(by_who).collect::<Vec<Vec<u32>>>());
+        let shares = shares(parts, &units, of.as_deref(), is_apart);
         Ok(Some((groups, shares)))
     }
+}
+
+/// Walks shares on all threads: `walk` takes some of them.
+fn in_parallel<'a, K: Copy + Eq + std::hash::Hash + Ord + Send, const N: usize>(
+    shares: &'a [Share<'a>],
+    walk: impl Fn(&mut dyn Iterator<Item = &'a Share<'a>>) -> Sums<K, N> + Sync + Send,
+) -> Vec<(K, [i64; N])> {
+    let threads = rayon::current_num_threads();
+    let walk = |thread: usize| walk(&mut shares.iter().skip(thread).step_by(threads));
+    Sums::of_all((0..threads).into_par_iter().map(walk).collect())
 }
 
 /// Counts by the places of a first period and of a later one.
@@ -313,51 +318,47 @@ impl Cells {
     }
 }
 
-/// How often a day follows another, by group, counted day by day.
+/// How often a day follows another, by group.
 struct Returns {
     all: Sums<(u32, i32, i32), 1>,
-    /// Number of days, of which the first is never, and the day that is the second.
-    days: usize,
     first: i32,
-    /// By group and day before the visits of the day at hand; none where these would be too many.
-    row: Vec<i64>,
-    on: i32,
+    /// Number of days.
+    days: usize,
+    /// By group, day, and day before, of which the first is none; nothing where these would be too many.
+    near: Vec<u32>,
 }
 
 impl Returns {
-    /// So many places stay near the processor.
-    const MOST: usize = 1 << 16;
+    /// So many places are no burden: only those near each other are touched.
+    const MOST: usize = 1 << 24;
 
     fn new(groups: usize, days: &PeriodOf) -> Self {
-        let places = groups * (days.len() + 1);
-        let row = if places <= Self::MOST { vec![0; places] } else { Vec::new() };
-        Self { all: Sums::new(), days: days.len() + 1, first: days.first(), row, on: NEVER }
+        let (first, days) = (days.first(), days.len());
+        let places = groups.saturating_mul(days).saturating_mul(days + 1);
+        Self { all: Sums::new(), first, days, near: if places <= Self::MOST { vec![0; places] } else { Vec::new() } }
     }
 
-    fn add(&mut self, group: u32, before: i32, on: i32) {
-        if self.row.is_empty() {
-            self.all.of((group, before, on))[0] += 1;
+    /// The days by their places; `before` counts from one, and is zero where there is none.
+    fn add(&mut self, group: u32, before: u16, on: u16) {
+        if self.near.is_empty() {
+            self.all.of(self.key(group as usize, usize::from(before), usize::from(on)))[0] += 1;
             return;
         }
-        if on != self.on {
-            self.keep();
-            self.on = on;
-        }
-        let day = if before == NEVER { 0 } else { usize::try_from(before - self.first).unwrap_or(0) + 1 };
-        self.row[group as usize * self.days + day] += 1;
+        let day = group as usize * self.days + usize::from(on);
+        self.near[day * (self.days + 1) + usize::from(before)] += 1;
     }
 
-    /// Keeps what was counted of the day at hand.
-    fn keep(&mut self) {
-        for (place, visits) in self.row.iter_mut().enumerate().filter(|(_, visits)| **visits > 0) {
-            let (group, day) = (number(place / self.days), place % self.days);
-            let before = if day == 0 { NEVER } else { self.first + i32::try_from(day - 1).unwrap_or(0) };
-            self.all.of((group, before, self.on))[0] += std::mem::take(visits);
-        }
+    fn key(&self, group: usize, before: usize, on: usize) -> (u32, i32, i32) {
+        let day = |place: usize| self.first + i32::try_from(place).unwrap_or(0);
+        (number(group), if before == 0 { NEVER } else { day(before - 1) }, day(on))
     }
 
     fn done(mut self) -> Sums<(u32, i32, i32), 1> {
-        self.keep();
+        for (place, visits) in std::mem::take(&mut self.near).into_iter().enumerate().filter(|(_, visits)| *visits > 0)
+        {
+            let (day, before) = (place / (self.days + 1), place % (self.days + 1));
+            self.all.of(self.key(day / self.days, before, day % self.days))[0] += i64::from(visits);
+        }
         self.all
     }
 }

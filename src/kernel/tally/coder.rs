@@ -4,6 +4,7 @@ use std::hash::BuildHasher;
 
 use hashbrown::HashTable;
 use polars::prelude::*;
+use rayon::prelude::*;
 
 use crate::kernel::book::number;
 
@@ -183,6 +184,8 @@ pub(in crate::kernel) struct Known<T> {
     values: Vec<T>,
     table: HashTable<u32>,
     state: PlFixedStateQuality,
+    /// The last one: neighbouring values are often equal.
+    last: u32,
 }
 
 impl<T> Known<T> {
@@ -191,6 +194,7 @@ impl<T> Known<T> {
             values: Vec::with_capacity(values),
             table: HashTable::with_capacity(values),
             state: PlFixedStateQuality::default(),
+            last: NULL,
         }
     }
 }
@@ -198,16 +202,41 @@ impl<T> Known<T> {
 impl<T: Value> Known<T> {
     fn code(&mut self, value: Option<&T::Of>) -> u32 {
         let Some(value) = value else { return NULL };
-        let Self { values, table, state } = self;
-        let hash = state.hash_one(value);
-        let at = |code: &u32| *code as usize - 1;
-        if let Some(code) = table.find(hash, |code| values[at(code)].is(value)) {
-            return *code;
+        if self.last == NULL || !self.values[self.last as usize - 1].is(value) {
+            self.last = self.look_up(value);
         }
+        self.last
+    }
+
+    /// The number of a value that is known.
+    fn find(&self, value: &T::Of) -> Option<u32> {
+        let is = |code: &u32| self.values[*code as usize - 1].is(value);
+        self.table.find(self.state.hash_one(value), is).copied()
+    }
+
+    fn look_up(&mut self, value: &T::Of) -> u32 {
+        if let Some(code) = self.find(value) {
+            return code;
+        }
+        let Self { values, table, state, .. } = self;
+        let at = |code: &u32| *code as usize - 1;
+        let hash = state.hash_one(value);
         values.push(T::own(value));
         let code = number(values.len());
         table.insert_unique(hash, code, |code| state.hash_one(values[at(code)].of()));
         code
+    }
+}
+
+impl<T: Value + Sync> Known<T> {
+    /// As [`Coder::merge`]. Most are known, and these are found in parallel.
+    fn merge(&mut self, more: &[T]) -> Vec<u32> {
+        let mut codes = vec![NULL];
+        codes.par_extend(more.par_iter().map(|value| self.find(value.of()).unwrap_or(NULL)));
+        for (code, value) in codes.iter_mut().skip(1).zip(more).filter(|(code, _)| **code == NULL) {
+            *code = self.look_up(value.of());
+        }
+        codes
     }
 }
 
@@ -255,14 +284,12 @@ impl Distinct {
 impl Coder {
     /// Takes in values of which some may be known; gives their new numbers by the old ones.
     pub(super) fn merge(&mut self, more: &Distinct) -> Vec<u32> {
-        let codes: Vec<u32> = match (self, more) {
-            (Self::Texts(known), Distinct::Texts(more)) => {
-                more.iter().map(|value| known.code(Some(value.of()))).collect()
-            }
-            (Self::Ints(known), Distinct::Ints(more)) => more.iter().map(|value| known.code(Some(value))).collect(),
-            _ => Vec::new(),
-        };
-        std::iter::once(NULL).chain(codes).collect()
+        match (self, more) {
+            (Self::Texts(known), Distinct::Texts(more)) => known.merge(more),
+            (Self::Ints(known), Distinct::Ints(more)) => known.merge(more),
+            // All threads have the types of the tally.
+            _ => vec![NULL],
+        }
     }
 }
 

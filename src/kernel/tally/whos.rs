@@ -4,7 +4,7 @@ use std::hash::BuildHasher;
 
 use polars::prelude::*;
 
-use super::coder::{Coder, Distinct, Values};
+use super::coder::{Coder, Values};
 use crate::kernel::book::number;
 
 /// Combinations of values, numbered as they come.
@@ -17,6 +17,8 @@ pub(super) struct Whos {
     /// A combination stands at the first place that was free from the one on that the last bits of its hash name.
     places: Vec<u32>,
     hashes: Vec<u64>,
+    /// Who was met last with each of the last bits of a hash, and the hash.
+    recent: Vec<(u64, u32)>,
     keys: Vec<Key>,
     /// The values of everybody that are whole numbers, those of one combination side by side.
     ints: Beside<i64>,
@@ -57,6 +59,9 @@ impl<T> Beside<T> {
 /// Rows that are looked up together.
 const BLOCK: usize = 64;
 
+/// Those who were met last are looked for among so many, which stay near the processor.
+const RECENT: usize = 1 << 11;
+
 /// Searches begin at every so manieth place, and look at so many at once.
 const NEAR: usize = 4;
 
@@ -73,7 +78,15 @@ impl Whos {
             if is_text { Key::Text(*width - 1) } else { Key::Int(*width - 1) }
         };
         let keys = keys.map(&mut key).collect();
-        Self { places: vec![0; 1024], hashes: Vec::new(), keys, ints, nulls: Vec::new(), texts }
+        Self {
+            places: vec![0; 1024],
+            hashes: Vec::new(),
+            recent: vec![(0, NOBODY); RECENT],
+            keys,
+            ints,
+            nulls: Vec::new(),
+            texts,
+        }
     }
 
     /// Calls `tell` with each run, in this order, and the number of who has its values.
@@ -81,19 +94,28 @@ impl Whos {
         let mut block = [(0, NOBODY); BLOCK];
         for runs in runs.chunks(BLOCK) {
             let block = &mut block[..runs.len()];
-            // Reads that do not wait for each other, and no branch on what they find.
             for (found, run) in block.iter_mut().zip(runs) {
-                let home = self.home(run.hash);
-                *found = (run.row as usize, NOBODY);
-                for place in &self.places[home..home + NEAR] {
-                    found.1 = if self.is_like(*place, run.hash) { self.who_at(*place) } else { found.1 };
-                }
+                let (hash, who) = self.recent[recent(run.hash)];
+                *found = (run.row as usize, if hash == run.hash { who } else { self.near(run.hash) });
             }
             self.keys.iter().zip(values).for_each(|(key, values)| self.keep(*key, values, block));
             for ((row, who), run) in block.iter().zip(runs) {
-                tell(run, if *who == NOBODY { self.number(run.hash, values, *row) } else { *who });
+                let who = if *who == NOBODY { self.number(run.hash, values, *row) } else { *who };
+                self.recent[recent(run.hash)] = (run.hash, who);
+                tell(run, who);
             }
         }
+    }
+
+    /// Who with such a hash stands near the place where a search begins, if any does. Reads that do not wait for each
+    /// other, and no branch on what they find.
+    fn near(&self, hash: u64) -> u32 {
+        let home = self.home(hash);
+        let mut found = NOBODY;
+        for place in &self.places[home..home + NEAR] {
+            found = if self.is_like(*place, hash) { self.who_at(*place) } else { found };
+        }
+        found
     }
 
     /// The place where a search begins.
@@ -210,11 +232,11 @@ impl Whos {
         }
     }
 
-    /// By key the codes of everybody, and the distinct values that these stand for.
-    pub(super) fn into_codes(self) -> Vec<(Vec<u32>, Distinct)> {
-        let Self { places, hashes, keys, ints, nulls, texts } = self;
+    /// By key the codes of everybody, and the coder that knows the distinct values that these stand for.
+    pub(super) fn into_codes(self) -> Vec<(Vec<u32>, Coder)> {
+        let Self { places, hashes, recent, keys, ints, nulls, texts } = self;
         let everybody = hashes.len();
-        drop((places, hashes));
+        drop((places, hashes, recent));
         // The first value tells most apart.
         let room = |at: usize| if at == 0 { everybody } else { 0 };
         let coded = keys.into_iter().enumerate().map(|(at, key)| match key {
@@ -229,8 +251,13 @@ impl Whos {
                 (coder.code_ints(values), coder)
             }
         });
-        coded.map(|(codes, coder)| (codes, coder.into_distinct())).collect()
+        coded.collect()
     }
+}
+
+/// The place of a hash among those who were met last.
+fn recent(hash: u64) -> usize {
+    usize::try_from(hash & (RECENT as u64 - 1)).unwrap_or(0)
 }
 
 /// The first half of a hash.

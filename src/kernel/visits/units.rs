@@ -1,96 +1,149 @@
 //! Whoever is counted, as numbers; groups and periods as tables.
 
+use std::borrow::Cow;
+use std::sync::atomic::AtomicU32;
+use std::sync::atomic::Ordering::Relaxed;
+
 use polars::prelude::*;
+use rayon::prelude::*;
 
 use crate::expr::calendar::Periods;
 use crate::expr::dims::NOT_SET;
 use crate::expr::uses::group;
 use crate::kernel::book::{MOST_DAYS, civil, number};
-use crate::kernel::tally::{Pairing, Part, Tally};
+use crate::kernel::tally::{BLOCK, Block, Day, Pairing, Part, Tally};
 
 /// The number of what is not counted.
 pub(super) const NOBODY: u32 = u32::MAX;
 
-/// By who of a part the unit.
-pub(super) struct Units {
-    /// Counted from `least`.
-    of: Vec<u32>,
-    least: u32,
-    number: usize,
-}
-
-impl Units {
-    /// `is_apart` says that no other part has the same units, so that those below the least one need no place.
-    pub(super) fn new(mut of: Vec<u32>, is_apart: bool) -> Self {
-        let counted = || of.iter().copied().filter(|unit| *unit != NOBODY);
-        let least = if is_apart { counted().min().unwrap_or(0) } else { 0 };
-        let number = counted().max().map_or(0, |most| (most - least) as usize + 1);
-        of.iter_mut().filter(|unit| **unit != NOBODY).for_each(|unit| *unit -= least);
-        Self { of, least, number }
-    }
-}
-
 /// Series that one thread walks: all days of some units, each in one group.
 #[derive(Default)]
 pub(super) struct Share<'a> {
-    /// Parts of a tally, and by who the series.
-    parts: Vec<(&'a Part, Vec<u32>)>,
-    /// Units count from here.
-    least: u32,
-    /// Number of units, where these are the series: without dimensions all are in one group.
-    units: usize,
+    /// Blocks of a tally, some of them without who is of no series here, and by who in each the series.
+    blocks: Vec<(Cow<'a, Block>, Vec<u32>)>,
+    /// Units, which are the series where all are in one group.
+    units: Vec<u32>,
+    /// Place of the unit, and group: the series where there are several groups.
     numbers: Pairing,
 }
 
-impl<'a> Share<'a> {
-    /// Adds a part with the units of those who count; all are in one group.
-    pub(super) fn add(&mut self, part: &'a Part, units: Units) {
-        self.least = units.least;
-        self.units = self.units.max(units.number);
-        self.parts.push((part, units.of));
-    }
-
-    /// As [`Share::add`], with the groups of those who count.
-    pub(super) fn add_grouped(&mut self, part: &'a Part, units: Units, mut group: impl FnMut(usize) -> u32) {
-        self.least = units.least;
-        let mut series = units.of;
-        for (who, unit) in series.iter_mut().enumerate().filter(|(_, unit)| **unit != NOBODY) {
-            *unit = self.numbers.code(*unit, group(who));
-        }
-        self.parts.push((part, series));
-    }
-
-    /// No series has a number as high; not all below need to be one.
+impl Share<'_> {
+    /// No series has a number as high.
     pub(super) fn series(&self) -> usize {
-        self.units.max(self.numbers.len())
+        self.units.len().max(self.numbers.len())
     }
 
     /// The unit of a series.
     pub(super) fn unit(&self, series: usize) -> u32 {
-        self.least + if self.units > 0 { number(series) } else { self.numbers.of(number(series)).0 }
+        let place = if self.numbers.len() == 0 { series } else { self.numbers.of(number(series)).0 as usize };
+        self.units[place]
     }
 
     /// The group of a series.
     pub(super) fn group(&self, series: usize) -> u32 {
-        if self.units > 0 { 0 } else { self.numbers.of(number(series)).1 }
+        if self.numbers.len() == 0 { 0 } else { self.numbers.of(number(series)).1 }
     }
 
     /// Calls `visit` with every day up to `last`, in ascending order, and everybody who was there; who is of one
     /// series may come several times a day.
     pub(super) fn walk(&self, last: i32, mut visit: impl FnMut(i32, usize)) {
-        let days = |(at, (part, _)): (usize, &(&'a Part, Vec<u32>))| {
-            let days = part.days.iter().filter_map(move |(on, day)| Some(((*on)?, at, &day.who)));
-            days.filter(|(on, ..)| *on <= last).collect::<Vec<_>>()
-        };
-        let mut days: Vec<(i32, usize, &Vec<u32>)> = self.parts.iter().enumerate().flat_map(days).collect();
+        let mut days: Vec<(i32, usize, &Vec<u16>)> = Vec::new();
+        for (at, (block, _)) in self.blocks.iter().enumerate() {
+            let of_block = block.days.iter().filter_map(|(on, day)| Some(((*on)?, at, &day.who)));
+            days.extend(of_block.filter(|(on, ..)| *on <= last));
+        }
         days.sort_by_key(|(on, ..)| *on);
         for (on, at, who) in days {
-            let series = &self.parts[at].1;
-            for one in who.iter().map(|who| series[*who as usize]).filter(|one| *one != NOBODY) {
+            let series = &self.blocks[at].1;
+            for one in who.iter().map(|who| series[usize::from(*who)]).filter(|one| *one != NOBODY) {
                 visit(on, one as usize);
             }
         }
     }
+}
+
+/// Marks that something is not known yet.
+const NONE: u32 = u32::MAX;
+
+/// Shares of all units: those that are met in one block of a part alone are with their neighbours, so that few are
+/// looked at again and again; the others are shared out among the threads.
+///
+/// `units` and `groups` say by part and who the unit, and the group where there are several. `is_apart` says that no two
+/// parts have the same units. Otherwise blocks at the same place of several parts are one: where rows come by customer,
+/// all users of one are mostly there.
+pub(super) fn shares<'a>(
+    parts: &'a [Part],
+    units: &[Vec<u32>],
+    groups: Option<&[Vec<u32>]>,
+    is_apart: bool,
+) -> Vec<Share<'a>> {
+    let places = parts.iter().map(|part| part.blocks.len()).max().unwrap_or(0);
+    let set_of = |part: usize, place: usize| place + if is_apart { part * places } else { 0 };
+    let others = places * if is_apart { parts.len() } else { 1 };
+    let most = units.par_iter().flatten_iter().copied().filter(|unit| *unit != NOBODY).max();
+    let unknown = || (0..most.map_or(0, |most| most as usize + 1)).map(|_| AtomicU32::new(NONE)).collect();
+    // By unit the set of all its blocks, or that of the others, whatever thread comes first.
+    let sets: Vec<AtomicU32> = unknown();
+    units.par_iter().enumerate().for_each(|(part, units)| {
+        for (place, units) in units.chunks(BLOCK).enumerate() {
+            let own = number(set_of(part, place));
+            for set in units.iter().filter(|unit| **unit != NOBODY).map(|unit| &sets[*unit as usize]) {
+                if set.load(Relaxed) != own
+                    && set.compare_exchange(NONE, own, Relaxed, Relaxed).is_err_and(|set| set != own)
+                {
+                    set.store(number(others), Relaxed);
+                }
+            }
+        }
+    });
+    // By unit its place in its share, which is made by one thread.
+    let known: Vec<AtomicU32> = unknown();
+    let threads = rayon::current_num_threads();
+    let share = |at: usize| {
+        let mut share = Share::default();
+        let (set, turn) = if at < others { (at, None) } else { (others, Some(at - others)) };
+        let is_own = |unit: u32| {
+            sets[unit as usize].load(Relaxed) == number(set) && turn.is_none_or(|turn| unit as usize % threads == turn)
+        };
+        for (part, place) in (0..parts.len()).flat_map(|part| (0..places).map(move |place| (part, place))) {
+            let (Some(block), true) = (parts[part].blocks.get(place), turn.is_some() || set_of(part, place) == set)
+            else {
+                continue;
+            };
+            let first = place * BLOCK;
+            let of_block = units[part].chunks(BLOCK).nth(place).unwrap_or_default();
+            let series = of_block.iter().enumerate().map(|(who, unit)| {
+                if *unit == NOBODY || !is_own(*unit) {
+                    return NOBODY;
+                }
+                let mut own = known[*unit as usize].load(Relaxed);
+                if own == NONE {
+                    own = number(share.units.len());
+                    known[*unit as usize].store(own, Relaxed);
+                    share.units.push(*unit);
+                }
+                groups.map_or(own, |groups| share.numbers.code(own, groups[part][first + who]))
+            });
+            let series: Vec<u32> = series.collect();
+            match series.iter().filter(|one| **one != NOBODY).count() {
+                0 => {}
+                few if few < series.len() / 2 => share.blocks.push((Cow::Owned(only(block, &series)), series)),
+                _ => share.blocks.push((Cow::Borrowed(block), series)),
+            }
+        }
+        share
+    };
+    let shares = (0..others + threads).into_par_iter().map(share);
+    shares.filter(|share| !share.blocks.is_empty()).collect()
+}
+
+/// A block without those who are of no series, and without its rows.
+fn only(block: &Block, series: &[u32]) -> Block {
+    let own = |day: &Day| {
+        let who = day.who.iter().copied().filter(|who| series[usize::from(*who)] != NOBODY);
+        Day { who: who.collect(), rows: Vec::new() }
+    };
+    Block { days: block.days.iter().map(|(on, day)| (*on, own(day))).collect() }
 }
 
 /// The combined values of some dimensions, numbered as they come.
