@@ -105,11 +105,13 @@ pub(super) fn shares<'a>(
         let is_own = |unit: u32| {
             sets[unit as usize].load(Relaxed) == number(set) && turn.is_none_or(|turn| unit as usize % threads == turn)
         };
-        for (part, place) in (0..parts.len()).flat_map(|part| (0..places).map(move |place| (part, place))) {
-            let (Some(block), true) = (parts[part].blocks.get(place), turn.is_some() || set_of(part, place) == set)
-            else {
-                continue;
-            };
+        let blocks: Vec<(usize, usize)> = match turn {
+            Some(_) => (0..parts.len()).flat_map(|part| (0..places).map(move |place| (part, place))).collect(),
+            None if is_apart => vec![(at / places, at % places)],
+            None => (0..parts.len()).map(|part| (part, at)).collect(),
+        };
+        for (part, place) in blocks {
+            let Some(block) = parts[part].blocks.get(place) else { continue };
             let first = place * BLOCK;
             let of_block = units[part].chunks(BLOCK).nth(place).unwrap_or_default();
             let series = of_block.iter().enumerate().map(|(who, unit)| {
@@ -274,5 +276,76 @@ impl PeriodOf {
     /// The last day of the period of a day.
     pub(super) fn end(&self, day: i32) -> i32 {
         self.of(day).1
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Two parts of several blocks; on each of ten days some of those in a block are there.
+    fn parts() -> Vec<Part> {
+        let part = |part: usize, whos: usize| {
+            let block = |first: usize| {
+                let size = BLOCK.min(whos - first);
+                let who = |day: usize| (0..size).filter(move |who| (who * 7 + first + part + day).is_multiple_of(11));
+                let who = |day: usize| who(day).map(|who| u16::try_from(who).unwrap());
+                let day = |day: usize| Day { who: who(day).collect(), rows: Vec::new() };
+                let days = (0..10usize).filter(|on| !(on + first / BLOCK).is_multiple_of(3));
+                Block { days: days.map(|on| (i32::try_from(on).ok(), day(on))).collect() }
+            };
+            Part { codes: vec![vec![0; whos]], blocks: (0..whos).step_by(BLOCK).map(block).collect() }
+        };
+        vec![part(0, 3 * BLOCK + 5), part(1, 2 * BLOCK)]
+    }
+
+    /// By day and unit how often the unit was there up to day 8: as shares tell it, and as the days do.
+    fn told(unit: impl Fn(usize, usize) -> u32, is_apart: bool) -> usize {
+        let parts = parts();
+        let units: Vec<Vec<u32>> =
+            (0..2).map(|part| (0..parts[part].whos()).map(|who| unit(part, who)).collect()).collect();
+        let mut expected = Vec::new();
+        for (part, units) in parts.iter().zip(&units) {
+            for (first, on, day) in part.days() {
+                let own = day.who.iter().map(|who| (on.unwrap(), units[first + usize::from(*who)]));
+                expected.extend(own.filter(|(on, unit)| *on <= 8 && *unit != NOBODY));
+            }
+        }
+        let (mut found, mut everybody) = (Vec::new(), Vec::new());
+        let shares = shares(&parts, &units, None, is_apart);
+        for share in &shares {
+            let mut last = i32::MIN;
+            share.walk(8, |on, series| {
+                assert!(last <= on, "{on} after {last}");
+                last = on;
+                found.push((on, share.unit(series)));
+            });
+            everybody.extend((0..share.series()).map(|series| share.unit(series)));
+        }
+        found.sort_unstable();
+        expected.sort_unstable();
+        assert!(found == expected, "{} visits, not {}", found.len(), expected.len());
+        // Every unit is in one share only.
+        let all = everybody.len();
+        everybody.sort_unstable();
+        everybody.dedup();
+        assert_eq!(everybody.len(), all);
+        shares.len()
+    }
+
+    #[test]
+    fn every_unit_is_walked_day_by_day_in_one_share() {
+        let number = |part: usize, who: usize| number(part * 4 * BLOCK + who);
+        // Parts have units of their own: a share for every block.
+        assert_eq!(told(number, true), 4 + 2);
+        // Nobody is in two blocks, but parts may share units: a share for every place.
+        assert_eq!(told(number, false), 4);
+        // Users of a customer are neighbours, in both parts alike; some customers are in two blocks, and some count not.
+        let customer = |_: usize, who: usize| if who.is_multiple_of(13) { NOBODY } else { super::number(who / 3) };
+        assert!(told(customer, false) > 4);
+        // Everybody is everywhere.
+        assert_eq!(told(|_, who| super::number(who % 1000), false), rayon::current_num_threads().min(1000));
+        assert_eq!(told(|_, who| super::number(who % 1000), true), rayon::current_num_threads().min(1000));
+        assert_eq!(told(|_, _| NOBODY, false), 0);
     }
 }
