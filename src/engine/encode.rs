@@ -84,7 +84,7 @@ mod tests {
         Piece::Coded(Coded { values, codes: UInt32Chunked::from_slice_options("codes".into(), codes) })
     }
 
-    /// Columns of four rows, each by value and by number.
+    /// A column as it is read back: written by value, and by number.
     fn written(values: &Column, dtype: &DataType, codes: &[Option<u32>]) -> (DataFrame, DataFrame) {
         let read = |piece: Piece| {
             let schema = Schema::from_iter([Field::new(values.name().clone(), dtype.clone())]);
@@ -131,8 +131,8 @@ mod tests {
             assert_eq!(by_number.dtypes(), [dtype]);
             let texts = by_number.column("mrr").unwrap().cast(&DataType::String).unwrap();
             let texts: Vec<_> = texts.str().unwrap().iter().collect();
-            let (few, many) = (Some("-0.010000"), Some("1.234567"));
-            assert_eq!(texts, [few, many, None, few, few, few]);
+            let (often, once) = (Some("-0.010000"), Some("1.234567"));
+            assert_eq!(texts, [often, once, None, often, often, often]);
         }
     }
 

@@ -78,9 +78,9 @@ pub(super) fn in_order<T: Send>(
     // No part comes after the last one.
     let stop = || next.store(parts.len(), Ordering::Relaxed);
     let work = || {
-        while let Some((at, part)) =
-            Some(next.fetch_add(1, Ordering::Relaxed)).and_then(|at| Some((at, parts.get(at)?)))
-        {
+        loop {
+            let at = next.fetch_add(1, Ordering::Relaxed);
+            let Some(part) = parts.get(at) else { return Ok(()) };
             let read = turns.read(|| read(part.clone())).inspect_err(|_| stop())?;
             let mut taking = taking.lock().unwrap_or_else(PoisonError::into_inner);
             let (first, waiting, take) = &mut *taking;
@@ -92,7 +92,6 @@ pub(super) fn in_order<T: Send>(
                 }
             }
         }
-        Ok(())
     };
     std::thread::scope(|scope| {
         let threads = rayon::current_num_threads().min(parts.len());
