@@ -87,17 +87,17 @@ struct Numbers {
 
 impl Default for Numbers {
     fn default() -> Self {
-        Self { known: PlHashMap::default(), days: Vec::new(), recent: vec![None; Self::RECENT] }
+        Self { known: PlHashMap::default(), days: Vec::new(), recent: vec![None; Self::RECENT as usize] }
     }
 }
 
 impl Numbers {
     /// More than two years of days, so that hardly two are at one place.
-    const RECENT: usize = 1024;
+    const RECENT: i32 = 1024;
 
     fn of(&mut self, on: Option<i32>) -> usize {
         let Some(day) = on else { return self.look_up(None) };
-        let at = day.rem_euclid(1024) as usize;
+        let at = day.rem_euclid(Self::RECENT) as usize;
         match self.recent[at] {
             Some((known, number)) if known == day => number,
             _ => {
