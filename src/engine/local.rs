@@ -10,7 +10,7 @@ use polars::prelude::*;
 use crate::engine::before;
 use crate::engine::checked::collect_all;
 use crate::engine::{EngineError, RunId, RunOutcome, SourceOutcome, Stage, Status, TableOutcome, TableState, Watch};
-use crate::kernel::{Rows, Shelf};
+use crate::kernel::{Rows, Shelf, Steps};
 use crate::metrics::Inputs;
 use crate::plan::{GROUP, RunPlan, TablePlan};
 use crate::publish::{Holder, Lock, Recovery, Root, Unit, Verified};
@@ -339,8 +339,8 @@ fn one(table: &TablePlan, inputs: &Inputs, shelf: Option<&Shelf>) -> Result<Comp
     let attrition = attrition.map(|rows| guarded(&[rows])).transpose()?;
     tracing::debug!(table = table.name, "attrition");
     let attrition = attrition.and_then(|frames| frames.first().map(reasons)).unwrap_or_default();
-    let passed = passed(|| match table.metric.intervals().filter(|_| shelf.is_some()) {
-        Some(of) => Rows::of_intervals(&of, &steps, &table.schema),
+    let passed = passed(|| match table.metric.whole().filter(|_| shelf.is_some()) {
+        Some(of) => Rows::of_ledger(&of, &steps, &table.schema),
         None => Ok(None),
     })?;
     let rows = if let Some(rows) = passed {
@@ -359,15 +359,16 @@ fn passed<T>(run: impl FnOnce() -> PolarsResult<T>) -> Result<T, String> {
 
 /// The inputs of a table, with the intermediate frames that its queries share: by a pass where there is
 /// one and its ledger is on the shelf, else by their queries.
-pub(super) fn stepped(
-    table: &TablePlan,
-    inputs: &Inputs,
-    shelf: Option<&Shelf>,
-) -> Result<(Inputs, BTreeMap<&'static str, DataFrame>), String> {
-    let (mut inputs, mut frames) = (inputs.clone(), BTreeMap::new());
+pub(super) fn stepped(table: &TablePlan, inputs: &Inputs, shelf: Option<&Shelf>) -> Result<(Inputs, Steps), String> {
+    let (mut inputs, mut frames) = (inputs.clone(), Steps::new());
     let numbering = table.metric.numbering().filter(|_| shelf.is_some());
-    for name in table.metric.steps() {
-        if frames.contains_key(name) {
+    let names = table.metric.steps();
+    // Where a pass gives nothing after all, the query contains the step that it could do without.
+    let spared = names.iter().filter_map(|name| table.metric.pass(name)?.instead_of());
+    let spared = spared.chain(table.metric.whole().and_then(|of| of.instead_of()));
+    let spared: Vec<&str> = spared.filter(|_| shelf.is_some()).collect();
+    for name in names {
+        if frames.contains_key(name) || spared.contains(&name) {
             continue;
         }
         if let Some(of) = numbering.as_ref().filter(|of| of.series == name)

@@ -165,52 +165,91 @@ pub fn local_date(instant: Expr, zone: &str) -> PolarsResult<Expr> {
     if known.to_fixed_offset().is_ok_and(tz::Offset::is_zero) || known == tz::TimeZone::UTC {
         return Ok(instant.dt().date());
     }
-    let of_rows = move |column: Column| dates_in(&column, &known);
+    let spans = Spans::new(known);
+    let of_rows = move |column: Column| dates_in(&column, &spans);
     let date = |_: &Schema, field: &Field| Ok(Field::new(field.name().clone(), DataType::Date));
     Ok(instant.map_with_fmt_str(of_rows, date, "local_date"))
 }
 
 /// The dates of instants in a zone.
-///
-/// A zone has few offsets in the time that a column spans, so these are looked up once, not once per row.
-fn dates_in(instants: &Column, zone: &tz::TimeZone) -> PolarsResult<Column> {
+fn dates_in(instants: &Column, zone: &Spans) -> PolarsResult<Column> {
     let instants = instants.cast(&DataType::Datetime(TimeUnit::Microseconds, Some(TimeZone::UTC)))?;
-    let micros = instants.datetime()?.physical();
-    let offsets = Offsets::new(zone, micros.min().unwrap_or(0), micros.max().unwrap_or(0));
-    let mut at = 0;
-    let dates: Int32Chunked = arity::unary_elementwise_values(micros, |micros| offsets.date(micros, &mut at));
+    let mut span = zone.of(0);
+    let date = |micros: i64| {
+        // Neighbouring instants mostly are of one span.
+        if micros < span.from || span.until <= micros {
+            span = zone.of(micros);
+        }
+        let day = micros.saturating_add(span.offset).div_euclid(DAY);
+        i32::try_from(day).unwrap_or(if day < 0 { i32::MIN } else { i32::MAX })
+    };
+    let dates: Int32Chunked = arity::unary_elementwise_values(instants.datetime()?.physical(), date);
     Ok(dates.with_name(instants.name().clone()).into_date().into_column())
 }
 
-/// The offsets of a zone in a stretch of time.
-struct Offsets {
-    /// First instant in microseconds, and the offset from there on; the first one holds before, too.
-    from: Vec<(i64, i64)>,
+/// A stretch of time in which a zone has one offset, in microseconds.
+#[derive(Clone, Copy)]
+struct Span {
+    from: i64,
+    /// The first instant that is no longer in it.
+    until: i64,
+    offset: i64,
 }
 
-impl Offsets {
-    fn new(zone: &tz::TimeZone, first: i64, last: i64) -> Self {
-        let instant = |micros: i64| {
-            let nearest = if micros < 0 { Timestamp::MIN } else { Timestamp::MAX };
-            Timestamp::from_microsecond(micros).unwrap_or(nearest)
+/// The offsets of a zone. It has few in the time that exports are of, so that these are looked up once.
+struct Spans {
+    zone: tz::TimeZone,
+    /// One after the other, from [`Self::FIRST`] to [`Self::LAST`].
+    known: Vec<Span>,
+    /// By so many microseconds since the first of them, in which a zone hardly changes twice, the first span there.
+    near: Vec<usize>,
+}
+
+impl Spans {
+    /// Years of which the offsets are looked up once.
+    const FIRST: i16 = 1970;
+    const LAST: i16 = 2100;
+    /// Four weeks.
+    const NEAR: i64 = 28 * DAY;
+
+    fn new(zone: tz::TimeZone) -> Self {
+        let new_year = |year: i16| Self::instant(i64::from(epoch_day(civil::date(year, 1, 1))) * DAY);
+        let (first, last) = (new_year(Self::FIRST), new_year(Self::LAST));
+        let changes = zone.following(first).map(|change| change.timestamp()).take_while(|at| *at < last);
+        let bounds: Vec<Timestamp> = std::iter::once(first).chain(changes).chain([last]).collect();
+        let span = |pair: &[Timestamp]| Span {
+            from: pair[0].as_microsecond(),
+            until: pair[1].as_microsecond(),
+            offset: Self::offset(&zone, pair[0]),
         };
-        let micros = |offset: tz::Offset| i64::from(offset.seconds()) * 1_000_000;
-        let mut from = vec![(i64::MIN, micros(zone.to_offset(instant(first))))];
-        let changes =
-            zone.following(instant(first)).map(|change| (change.timestamp().as_microsecond(), change.offset()));
-        from.extend(changes.take_while(|(at, _)| *at <= last).map(|(at, offset)| (at, micros(offset))));
-        Self { from }
+        let known: Vec<Span> = bounds.windows(2).map(span).collect();
+        let (first, last) = (first.as_microsecond(), last.as_microsecond());
+        let steps = (0..).map(|step| first + step * Self::NEAR).take_while(|at| *at < last);
+        let near = steps.map(|at| known.partition_point(|span| span.until <= at)).collect();
+        Self { zone, known, near }
     }
 
-    /// The civil day of an instant; `at` is where the one before was found.
-    fn date(&self, micros: i64, at: &mut usize) -> i32 {
-        let holds =
-            |at: usize| self.from[at].0 <= micros && self.from.get(at + 1).is_none_or(|(next, _)| micros < *next);
-        if !holds(*at) {
-            *at = self.from.partition_point(|(from, _)| *from <= micros) - 1;
-        }
-        let day = micros.saturating_add(self.from[*at].1).div_euclid(DAY);
-        i32::try_from(day).unwrap_or(if day < 0 { i32::MIN } else { i32::MAX })
+    /// The nearest instant that can be told.
+    fn instant(micros: i64) -> Timestamp {
+        let nearest = if micros < 0 { Timestamp::MIN } else { Timestamp::MAX };
+        Timestamp::from_microsecond(micros).unwrap_or(nearest)
+    }
+
+    fn offset(zone: &tz::TimeZone, at: Timestamp) -> i64 {
+        i64::from(zone.to_offset(at).seconds()) * 1_000_000
+    }
+
+    /// What holds at an instant.
+    fn of(&self, micros: i64) -> Span {
+        let step = self.known.first().and_then(|first| micros.checked_sub(first.from)).map(|since| since / Self::NEAR);
+        let near = step.and_then(|step| self.near.get(usize::try_from(step).ok()?));
+        let mut from_there = near.and_then(|at| self.known.get(*at..)).unwrap_or_default().iter();
+        let known = from_there.find(|span| micros < span.until).filter(|span| span.from <= micros);
+        known.copied().unwrap_or_else(|| Span {
+            from: micros,
+            until: micros.saturating_add(1),
+            offset: Self::offset(&self.zone, Self::instant(micros)),
+        })
     }
 }
 
@@ -358,5 +397,20 @@ mod tests {
         let samoa = [at("2011-12-30T09:59:59Z"), at("2011-12-30T10:00:00Z")];
         let expected = vec![day(2011, 12, 29), day(2011, 12, 31)];
         assert_eq!(one_by_one(&samoa, "Pacific/Apia"), (expected.clone(), expected));
+    }
+
+    #[test]
+    fn dates_are_known_before_and_after_the_years_that_are_looked_up_once() {
+        let zone = tz::TimeZone::get("America/New_York").unwrap();
+        for year in [1883, 1925, 1969, 1970, 2099, 2100, 2350] {
+            let new_year = i64::from(epoch_day(civil::date(year, 1, 1))) * DAY;
+            let hours: Vec<i64> = (0..9_000).map(|hour| new_year + hour * 3_600_000_000).collect();
+            let date = |micros: &i64| epoch_day(Spans::instant(*micros).to_zoned(zone.clone()).date());
+            let expected: Vec<i32> = hours.iter().map(date).collect();
+            let hours = Int64Chunked::from_vec("at".into(), hours).into_column();
+            let found = dates_in(&hours, &Spans::new(zone.clone())).unwrap();
+            let found: Vec<i32> = found.date().unwrap().physical().into_no_null_iter().collect();
+            assert_eq!(found, expected, "{year}");
+        }
     }
 }

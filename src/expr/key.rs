@@ -18,6 +18,11 @@ pub fn packed(series: Expr, position: Expr, order: i64) -> Expr {
     series.cast(DataType::Int64) * int(POSITIONS * ORDERS) + position * int(ORDERS) + int(order)
 }
 
+/// As [`packed`], of one row.
+pub fn pack(series: u32, position: i32, order: i64) -> i64 {
+    (i64::from(series) * POSITIONS + i64::from(position) + SHIFT) * ORDERS + order
+}
+
 /// The series number in a packed key.
 pub fn series_of(key: Expr) -> Expr {
     key.floor_div(int(POSITIONS * ORDERS)).cast(DataType::UInt32)
@@ -39,12 +44,14 @@ mod tests {
             .unwrap()
             .lazy()
             .with_column(packed(col("s"), col("d"), 3).alias("k"))
-            .select([series_of(col("k")).alias("s2"), position_of(col("k")).alias("d2"), col("s"), col("d")])
+            .with_columns([series_of(col("k")).alias("s2"), position_of(col("k")).alias("d2")])
             .collect()
             .unwrap();
         let series: Vec<u32> = out.column("s2").unwrap().u32().unwrap().into_no_null_iter().collect();
         assert_eq!(series, [0, 7, u32::MAX]);
         let days: Vec<i32> = out.column("d2").unwrap().i32().unwrap().into_no_null_iter().collect();
         assert_eq!(days, [-719_162, 0, 1_000_000]);
+        let keys: Vec<i64> = out.column("k").unwrap().i64().unwrap().into_no_null_iter().collect();
+        assert_eq!(keys, [pack(0, -719_162, 3), pack(7, 0, 3), pack(u32::MAX, 1_000_000, 3)]);
     }
 }

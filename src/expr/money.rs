@@ -61,6 +61,21 @@ pub fn mul_div_by(amount: &Expr, numerator: &Expr, denominator: &Expr) -> Expr {
     round_half_even(&(guess + steps), rest, denominator.clone())
 }
 
+/// As [`mul_div`], of one row: an amount that fits, and a positive denominator.
+pub fn mul_div_of(amount: i64, numerator: i64, denominator: i64) -> Option<i64> {
+    #[allow(clippy::cast_precision_loss, reason = "a guess")]
+    let guess = (amount as f64 * numerator as f64 / denominator as f64).round_ties_even();
+    if guess.abs() >= MAX_EXACT {
+        return None;
+    }
+    #[allow(clippy::cast_possible_truncation, reason = "it is whole and fits")]
+    let guess = guess as i64;
+    let off = amount.wrapping_mul(numerator).wrapping_sub(guess.wrapping_mul(denominator));
+    let floor = guess + off.div_euclid(denominator);
+    let twice = off.rem_euclid(denominator) * 2;
+    Some(floor + i64::from(twice > denominator || (twice == denominator && floor & 1 == 1)))
+}
+
 /// As [`mul_div`] for several columns at once, in steps, so that plans stay small.
 ///
 /// Adds `to = from * numerator / denominator * unit` for each `(from, numerator, to)`.
@@ -213,6 +228,10 @@ mod tests {
             })
             .collect();
         assert_eq!(got, exact);
+        let of_rows = amounts.iter().zip(rates).map(|(a, n)| mul_div_of(*a, n, 1_000_000_000_000));
+        assert_eq!(of_rows.collect::<Option<Vec<_>>>().unwrap(), exact);
+        assert_eq!(mul_div_of(i64::MAX, 3, 2), None);
+        assert_eq!([5, 15, -5, -15, 7].map(|n| mul_div_of(n, 1, 10)), [0, 2, 0, -2, 1].map(Some));
     }
 
     #[test]

@@ -7,6 +7,7 @@ use polars::prelude::*;
 
 use super::pieces::{Coded, Piece, met};
 use crate::expr::calendar::Periods;
+use crate::expr::parts::{PARTS, part};
 use crate::expr::steps::ValueAt;
 use crate::expr::texts::of_texts;
 
@@ -115,7 +116,7 @@ impl Codes {
     }
 
     /// A column with the texts of some numbers.
-    fn column(&self, name: &str, codes: impl Iterator<Item = u32>) -> PolarsResult<Column> {
+    pub(super) fn column(&self, name: &str, codes: impl Iterator<Item = u32>) -> PolarsResult<Column> {
         let texts: StringChunked = self.texts.iter().map(Option::as_deref).collect();
         let at = IdxCa::from_iter_values("at".into(), codes);
         Ok(texts.take(&at)?.with_name(name.into()).into_column())
@@ -168,6 +169,9 @@ pub struct Book {
     /// Where the ledger has them.
     pub(super) constant_after: Vec<i64>,
     pub(super) paused_after: Vec<i64>,
+    /// These where the book is all there is of the ledger.
+    pub(super) constant_delta: Vec<i64>,
+    pub(super) parts: Vec<Vec<i64>>,
     /// By row; of a book without reasons empty.
     pub(super) reasons: Codes,
     pub(super) dimensions: Vec<Dimension>,
@@ -221,7 +225,7 @@ impl Book {
             paused_after: optional("paused_after")?,
             reasons: text("reason")?,
             dimensions: dimensions.collect::<PolarsResult<_>>()?,
-            bounds: Vec::new(),
+            ..Self::default()
         };
         bounds.push(rows);
         book.bounds = bounds;
@@ -288,7 +292,21 @@ impl Book {
             "mrr_before" => largest(&mut (0..self.height()).map(|row| self.before(row))),
             "mrr_delta" => largest(&mut self.delta.iter().copied()),
             "mrr_after" => largest(&mut self.after.iter().copied()),
-            _ => polars_bail!(InvalidOperation: "a ledger has no amount `{name}`"),
+            _ => largest(&mut self.more(name)?.iter().copied()),
+        })
+    }
+
+    /// A column of amounts that only some ledgers have.
+    pub(super) fn more(&self, name: &str) -> PolarsResult<&[i64]> {
+        Ok(match name {
+            "constant_delta" => &self.constant_delta,
+            "constant_after" => &self.constant_after,
+            "paused_after" => &self.paused_after,
+            _ => {
+                let at = PARTS.iter().position(|known| part(known) == name);
+                let found = at.and_then(|at| self.parts.get(at));
+                found.ok_or_else(|| polars_err!(InvalidOperation: "a ledger has no amount `{name}`"))?
+            }
         })
     }
 

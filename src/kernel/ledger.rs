@@ -10,10 +10,10 @@ mod share;
 use polars::prelude::*;
 use rayon::prelude::*;
 
-use super::book::{Book, Codes, Dimension, inverse};
+use super::book::{Book, Codes, inverse};
 use super::ids::{self, Id, Words, bounds};
-use crate::expr::dims::NOT_SET;
-use share::{Share, UNUSED};
+use super::versions::Versions;
+use share::Share;
 
 /// A ledger made of nothing but the intervals of one source.
 #[derive(Clone, Debug)]
@@ -74,32 +74,6 @@ impl<'a> Rows<'a> {
             let interval = Interval { starts: starts?, ends: ends?, list: list? };
             (recurs? && interval.ends > interval.starts && interval.list != 0).then_some(interval)
         })
-    }
-}
-
-/// Values of dimensions, column by column.
-struct Versions {
-    days: Vec<Option<i32>>,
-    columns: Vec<(String, Codes)>,
-    /// By column the places of its values by the alphabet.
-    alphabets: Vec<Vec<u32>>,
-}
-
-impl Versions {
-    fn new(names: &[String], versions: &DataFrame) -> PolarsResult<Self> {
-        let days = versions.column("day")?.date()?.physical().iter().collect();
-        let columns = names.iter().map(|name| Ok((name.clone(), Codes::new(versions.column(name)?.str()?))));
-        let columns = columns.collect::<PolarsResult<Vec<_>>>()?;
-        let alphabets = columns.iter().map(|(_, codes)| codes.places()).collect();
-        Ok(Self { days, columns, alphabets })
-    }
-
-    /// Whether a row comes after another of the same customer; of equal days, the values decide by the alphabet.
-    fn is_later(&self, row: usize, than: usize) -> bool {
-        let values = |row: usize| {
-            self.columns.iter().zip(&self.alphabets).map(move |((_, codes), places)| places[codes.of[row] as usize])
-        };
-        self.days[row].cmp(&self.days[than]).then_with(|| values(row).cmp(values(than))).is_ge()
     }
 }
 
@@ -190,17 +164,12 @@ fn joined<T: Id>(shares: Vec<Share<T>>, rows: &Rows<'_>, versions: Option<&Versi
         known.of = reasons.into_iter().map(|reason| reason.unwrap_or(none)).collect();
         book.reasons = known;
     }
-    for (name, codes) in versions.iter().flat_map(|versions| &versions.columns) {
-        let mut known = codes.with(Vec::new());
-        let none = known.code(Some(NOT_SET));
-        known.of = latest.iter().map(|row| if *row == UNUSED { none } else { codes.of[*row as usize] }).collect();
-        book.dimensions.push(Dimension { name: name.clone(), by_series: true, codes: known });
-    }
+    book.dimensions = versions.map_or_else(Vec::new, |versions| versions.dimensions(&latest, true));
     (book, ids)
 }
 
 /// Puts rows behind others; the first ones stay where they are.
-fn append<T>(all: &mut Vec<T>, more: Vec<T>) {
+pub(super) fn append<T>(all: &mut Vec<T>, more: Vec<T>) {
     if all.is_empty() {
         *all = more;
     } else {
@@ -214,6 +183,7 @@ const CHANGED: u8 = 4;
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::expr::dims::NOT_SET;
 
     /// The book of five intervals of these customers, the second of whom pays twice.
     fn book_of(ids: &Column, dimensions: &[String]) -> Book {

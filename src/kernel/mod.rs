@@ -4,30 +4,36 @@
 //! ([`Metric::steps`](crate::metrics::Metric::steps)) can also be had from one pass over the rows of a
 //! ledger, because these are sorted by customer and day, or over the days of a [`Tally`] of events: no
 //! grouping by ids, no sort, no join. A metric names such a pass as data ([`Pass`]); an engine may run it in
-//! place of the query of the step, and gets the same rows, in any order. Tests hold both against each other.
+//! place of the query of the step, and gets the same rows, in any order unless other steps rely on it. Tests hold both against each other.
 //!
 //! Passes walk the customers in parallel and sum whole numbers, so their result does not depend on threads.
 
 mod book;
+mod changes;
 mod cohorts;
 mod ids;
 mod ledger;
 mod movements;
+mod moves;
 mod pieces;
 mod series;
 mod steps;
 mod sums;
 mod tally;
+mod versions;
 mod visits;
+mod whole;
 mod windows;
 
+pub use changes::Changes;
 pub use ledger::Intervals;
+pub use moves::{Conversion, Movements, Moves};
 pub use pieces::{Coded, Piece};
 pub use series::Numbering;
 pub use tally::{Tally, Tallying};
+pub use whole::{Later, Rows, Whole};
 
 use std::collections::BTreeMap;
-use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use polars::prelude::*;
@@ -38,11 +44,19 @@ use crate::expr::calendar::Periods;
 use crate::expr::cohort::Cohorts;
 use crate::expr::steps::StepsOf;
 use crate::expr::uses::{Unit, Uses};
-use crate::schema::TableSchema;
+
+/// The frames of the steps of a table that were computed before.
+pub type Steps = BTreeMap<&'static str, DataFrame>;
 
 /// A step as a pass.
 #[derive(Clone, Debug)]
 pub enum Pass<'a> {
+    /// Net changes per series and day, by these.
+    Changes(Changes),
+    /// Movements of a ledger without dimensions, by series, day and sequence.
+    Moves(Moves<'a>),
+    /// The rows of a ledger after a day.
+    Later(Box<Later<'a>>),
     /// [`bridge::movements`](crate::expr::bridge::movements): movements by currency, period, dimensions and kind.
     Movements(&'a str, StepsOf<'a>),
     /// Churned customers and what they paid, by currency, period and reason as the ledger gives it.
@@ -77,13 +91,24 @@ pub struct Paying {
 impl Pass<'_> {
     /// Whether it looks at steps of its table, beside what is on the shelf.
     fn needs_steps(&self) -> bool {
-        matches!(self, Self::ActivePaying(..))
+        matches!(self, Self::Changes(_) | Self::Moves(_) | Self::Later(_) | Self::ActivePaying(..))
+    }
+
+    /// Step that only the query of this one needs.
+    pub fn instead_of(&self) -> Option<&'static str> {
+        match self {
+            Self::Later(of) => of.ledger.instead_of(),
+            _ => None,
+        }
     }
 
     /// The frame of the step; `None` where what is walked is not there, or cannot be walked.
-    fn run(&self, shelf: &Shelf, steps: &BTreeMap<&'static str, DataFrame>) -> PolarsResult<Option<DataFrame>> {
+    fn run(&self, shelf: &Shelf, steps: &Steps) -> PolarsResult<Option<DataFrame>> {
         let book = |ledger: &str| shelf.books.get(ledger);
         match self {
+            Self::Changes(of) => steps.get(of.rows).map_or(Ok(None), |rows| of.run(rows)),
+            Self::Moves(of) => of.run(steps),
+            Self::Later(of) => of.run(steps),
             Self::Movements(ledger, of) => book(ledger).map_or(Ok(None), |book| movements::movements(book, of)),
             Self::Reasons(ledger, of) => book(ledger).map_or(Ok(None), |book| movements::reasons(book, of)),
             Self::Windows(ledger, of, windows) => {
@@ -114,86 +139,12 @@ impl Pass<'_> {
 ///
 /// # Errors
 /// When a step lacks a column, which is a bug.
-pub fn number(of: &Numbering, steps: &mut BTreeMap<&'static str, DataFrame>) -> PolarsResult<bool> {
+pub fn number(of: &Numbering, steps: &mut Steps) -> PolarsResult<bool> {
     let Some(rows) = steps.get(of.rows) else { return Ok(false) };
     let Some((series, numbered)) = of.run(rows)? else { return Ok(false) };
     steps.insert(of.series, series);
     steps.insert(of.numbered, numbered);
     Ok(true)
-}
-
-/// The rows of a computed table.
-pub enum Rows {
-    /// As a frame.
-    Frame(DataFrame),
-    /// As a book, from which frames are made piece by piece.
-    Book(Arc<Book>, TableSchema),
-}
-
-impl Rows {
-    /// The ledger that a pass makes of the steps of its metric; `None` where only its query can.
-    ///
-    /// # Errors
-    /// When a step lacks a column, which is a bug.
-    pub fn of_intervals(
-        of: &Intervals<'_>,
-        steps: &BTreeMap<&'static str, DataFrame>,
-        schema: &TableSchema,
-    ) -> PolarsResult<Option<Self>> {
-        let Some(items) = steps.get(of.items) else { return Ok(None) };
-        let book = ledger::book(of, items, of.versions.and_then(|name| steps.get(name)))?;
-        Ok(book.map(|book| Self::Book(Arc::new(book), schema.clone())))
-    }
-
-    /// Number of rows.
-    pub fn height(&self) -> usize {
-        match self {
-            Self::Frame(frame) => frame.height(),
-            Self::Book(book, _) => book.height(),
-        }
-    }
-
-    /// The largest magnitude in a column of amounts.
-    ///
-    /// # Errors
-    /// When there is no such column, which is a bug.
-    pub fn largest(&self, column: &str) -> PolarsResult<u64> {
-        match self {
-            Self::Frame(frame) => {
-                let amounts = frame.column(column)?.i64()?;
-                Ok(amounts.min().into_iter().chain(amounts.max()).map(i64::unsigned_abs).max().unwrap_or(0))
-            }
-            Self::Book(book, _) => book.largest(column),
-        }
-    }
-
-    /// Some of the rows, column by column.
-    ///
-    /// # Errors
-    /// When Polars refuses to build a column, which is a bug.
-    pub fn pieces(&self, rows: Range<usize>) -> PolarsResult<Vec<Piece>> {
-        match self {
-            Self::Frame(frame) => {
-                let some = frame.slice(i64::try_from(rows.start).unwrap_or(i64::MAX), rows.len());
-                Ok(some.into_columns().into_iter().map(Piece::Values).collect())
-            }
-            Self::Book(book, schema) => book.pieces(rows, schema),
-        }
-    }
-
-    /// All rows.
-    ///
-    /// # Errors
-    /// As [`Rows::pieces`].
-    pub fn frame(&self) -> PolarsResult<DataFrame> {
-        match self {
-            Self::Frame(frame) => Ok(frame.clone()),
-            Self::Book(book, _) => {
-                let columns = self.pieces(0..book.height())?.into_iter().map(Piece::column);
-                DataFrame::new(book.height(), columns.collect::<PolarsResult<Vec<_>>>()?)
-            }
-        }
-    }
 }
 
 /// What passes walk: the books of computed ledgers, and the tallies of condensed sources.
@@ -239,7 +190,7 @@ impl Shelf {
     ///
     /// # Errors
     /// When a ledger or a step lacks a column, which is a bug.
-    pub fn run(&self, pass: &Pass<'_>, steps: &BTreeMap<&'static str, DataFrame>) -> PolarsResult<Option<DataFrame>> {
+    pub fn run(&self, pass: &Pass<'_>, steps: &Steps) -> PolarsResult<Option<DataFrame>> {
         if pass.needs_steps() {
             return pass.run(self, steps);
         }

@@ -5,7 +5,7 @@ use std::ops::Range;
 use polars::prelude::*;
 
 use super::book::{Book, Codes, NAMES, number, same_as_before};
-use crate::schema::TableSchema;
+use crate::schema::{ColumnType, TableSchema};
 
 /// A column of some rows.
 pub enum Piece {
@@ -72,7 +72,7 @@ fn amounts(name: &str, amounts: impl ExactSizeIterator<Item = i64> + Clone) -> P
 }
 
 impl Book {
-    /// Some rows, column by column as a ledger that is made of nothing but intervals has them.
+    /// Some rows, column by column as a ledger that came from a pass has them.
     ///
     /// # Errors
     /// When Polars refuses to build a column, which is a bug.
@@ -105,6 +105,7 @@ impl Book {
                     Piece::Values(Column::full_null(name.into(), rows.len(), &DataType::String))
                 }
                 "reason" => self.reasons.piece(name, self.reasons.of[rows.clone()].iter().copied())?,
+                _ if column.ty == ColumnType::Money => amounts(name, self.more(name)?[rows.clone()].iter().copied()),
                 _ => {
                     let d = self.dimension(name)?;
                     let codes = rows.clone().zip(&series).map(|(row, s)| d.at(*s as usize, row));

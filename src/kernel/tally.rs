@@ -7,6 +7,7 @@
 
 mod coder;
 mod days;
+mod many;
 mod whos;
 
 use std::sync::Arc;
@@ -17,10 +18,10 @@ use polars::prelude::*;
 
 use crate::expr::condense::ROWS;
 use coder::Distinct;
-pub(super) use coder::{Coder, Pairing, Values};
+pub(super) use coder::{Coder, IntArray, Pairing, Values};
 use days::Days;
 pub(super) use days::{BLOCK, Block, Day};
-use whos::{Run, Whos, runs};
+use whos::{Run, Whos, heads, runs};
 
 /// The combinations of some values of rows, and how many rows have each.
 #[derive(Debug)]
@@ -222,9 +223,12 @@ impl Tallying {
         });
         let keys = keys.collect::<PolarsResult<Vec<_>>>()?;
         let day = day.transpose()?;
-        let changes = day.as_ref().map_or_else(|| vec![false; rows.height()], changes);
-        let mut lanes: Vec<Vec<Run>> = vec![Vec::new(); self.lanes.len()];
-        runs(&keys, changes, |hash, run| lanes[lane_of(hash, self.lanes.len())].push(run));
+        let heads = heads(&keys, day.as_ref(), rows.height());
+        // As many as fall to a lane, and some more, for they are not all alike.
+        let room = (heads.len() + heads.len() / 4) / self.lanes.len().max(1);
+        let mut lanes: Vec<Vec<Run>> = self.lanes.iter().map(|_| Vec::with_capacity(room)).collect();
+        let tell = |hash, run| lanes[lane_of(hash, self.lanes.len())].push(run);
+        runs(&keys, &heads, rows.height(), tell);
         let batch = Arc::new(Batch { day, keys, runs: lanes });
         // Where a thread is gone, joining it tells why.
         let gone = self.lanes.iter().filter(|lane| lane.send(batch.clone()).is_err()).count();
@@ -276,16 +280,6 @@ impl Tallying {
     }
 }
 
-/// By row whether its day is another one than that of the row above.
-fn changes(days: &Int32Chunked) -> Vec<bool> {
-    let mut last = None;
-    let mut is_new = |day: Option<i32>| last.replace(day).is_none_or(|before| before != day);
-    match days.cont_slice() {
-        Ok(days) => days.iter().map(|day| is_new(Some(*day))).collect(),
-        Err(_) => days.iter().map(is_new).collect(),
-    }
-}
-
 /// The lane of a hash: by bits in its middle, since tables look at the first and the last ones.
 fn lane_of(hash: u64, lanes: usize) -> usize {
     usize::try_from(((hash & 0xffff_ffff) * lanes as u64) >> 32).unwrap_or(0)
@@ -312,10 +306,9 @@ impl Share {
             self.add(&batch);
         }
         let blocks = self.days.done();
-        let (codes, mut coders): (Vec<_>, Vec<_>) = self.whos.into_codes().into_iter().unzip();
-        // A tally has a value beside the day.
-        let first = coders.remove(0).into_distinct();
-        (Part { codes, blocks }, first, coders)
+        let ((codes, first), others) = self.whos.into_codes();
+        let (others, coders): (Vec<_>, Vec<_>) = others.into_iter().unzip();
+        (Part { codes: std::iter::once(codes).chain(others).collect(), blocks }, first, coders)
     }
 
     fn add(&mut self, batch: &Batch) {

@@ -6,8 +6,9 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::expr::bridge::{KINDS, published_kind};
-use crate::expr::calendar::date_lit;
+use crate::expr::calendar::{date_lit, epoch_day};
 use crate::expr::dims::{cols_of, int, sort_on, with_total};
+use crate::kernel::{Later, Numbering, Pass};
 use crate::metrics::mrr_ledger::MrrLedger;
 use crate::metrics::{Headline, Identity, Inputs, Metric, ShownAs};
 use crate::plan::resolver::Resolver;
@@ -65,6 +66,9 @@ pub fn resolve(cx: &mut Resolver<'_>) -> Option<Box<dyn Metric>> {
     Some(Box::new(CommittedMrr { from: spec.from, ahead: shape.definition.ahead(last), by, as_of, horizons }))
 }
 
+/// The step with what is scheduled: the rows of the ledger after `as_of`.
+const LATER: &str = "later";
+
 /// Kinds of what is contracted and not live yet.
 const GAINS: [&str; 4] = ["new", "reactivation", "resumed", "expansion"];
 
@@ -118,16 +122,31 @@ impl Metric for CommittedMrr {
     }
 
     fn steps(&self) -> Vec<&'static str> {
-        self.ahead.steps()
+        self.ahead.steps().into_iter().chain([LATER]).collect()
     }
 
     fn step(&self, name: &str, inputs: &Inputs) -> PolarsResult<LazyFrame> {
+        if name == LATER {
+            return Ok(self.ahead.query(inputs)?.filter(col("effective_on").gt(date_lit(self.as_of))));
+        }
         self.ahead.step(name, inputs)
+    }
+
+    fn pass(&self, name: &str) -> Option<Pass<'_>> {
+        if name == LATER {
+            let (ledger, schema) = (self.ahead.whole()?, self.ahead.output());
+            return Some(Pass::Later(Box::new(Later { ledger, schema, after: epoch_day(self.as_of) })));
+        }
+        self.ahead.pass(name)
+    }
+
+    fn numbering(&self) -> Option<Numbering> {
+        self.ahead.numbering()
     }
 
     fn query(&self, inputs: &Inputs) -> PolarsResult<LazyFrame> {
         let known = inputs.get(&self.from)?;
-        let later = self.ahead.query(inputs)?.filter(col("effective_on").gt(date_lit(self.as_of))).cache();
+        let later = inputs.step(LATER, || self.step(LATER, inputs))?.cache();
         let mut values: Vec<String> = vec!["mrr".to_owned(), "customers".to_owned()];
         values.extend(KINDS.iter().map(|k| scheduled(k)));
         values.push("gained_customers".to_owned());

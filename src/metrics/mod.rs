@@ -10,7 +10,7 @@ use serde::Serialize;
 pub use inputs::{Inputs, Promise};
 
 use crate::expr::condense::{Condense, Project};
-use crate::kernel::{Intervals, Numbering, Pass};
+use crate::kernel::{Numbering, Pass, Whole};
 use crate::plan::resolver::Resolver;
 use crate::schema::TableSchema;
 
@@ -103,7 +103,7 @@ pub trait Metric: Send + Sync {
         Err(polars_err!(InvalidOperation: "no step `{name}`"))
     }
 
-    /// The step of that name as a pass, which gives the same rows in any order, where there is one.
+    /// The step of that name as a pass, where there is one: the same rows, in any order unless other steps rely on it.
     fn pass(&self, _name: &str) -> Option<Pass<'_>> {
         None
     }
@@ -113,8 +113,8 @@ pub trait Metric: Send + Sync {
         None
     }
 
-    /// The whole table as a pass over steps, where it is a ledger made of nothing but intervals.
-    fn intervals(&self) -> Option<Intervals<'_>> {
+    /// The whole table as a pass over steps, where it is a ledger for which there is one.
+    fn whole(&self) -> Option<Whole<'_>> {
         None
     }
 

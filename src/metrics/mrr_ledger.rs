@@ -15,13 +15,15 @@ use polars::prelude::*;
 
 use changes::Book;
 
-use crate::expr::calendar::{date_lit, epoch_day};
+use crate::expr::calendar::date_lit;
 use crate::expr::dims::{cols_of, int};
 use crate::expr::key::packed;
 use crate::expr::condense::{Project, counted_by_case};
 use crate::expr::money::MAX_EXACT;
+use crate::expr::parts::{PARTS, part};
+use crate::expr::sequence::{CHANGED, ENDED, REVALUED};
 use crate::expr::steps::first_of_series;
-use crate::kernel::{Intervals, Numbering};
+use crate::kernel::{Numbering, Pass, Whole};
 use crate::metrics::behind::{Behind, Belonging, Row};
 use crate::metrics::formula::{Formula, of};
 use crate::metrics::{Identity, Inputs, LedgerShape, Metric};
@@ -370,11 +372,6 @@ impl MrrLedger {
 const VERSION: i64 = 1;
 const CHANGE: i64 = 3;
 
-/// Published orders within a day: 1 and 2 are the halves of a transfer.
-const REVALUED: i64 = 3;
-const CHANGED: i64 = 4;
-const ENDED: i64 = 5;
-
 /// Rows by series, day and sequence.
 fn in_sequence(rows: LazyFrame) -> LazyFrame {
     rows.with_column((packed(col("series"), col("day"), 0) + col("sequence")).alias("key"))
@@ -404,8 +401,8 @@ impl Metric for MrrLedger {
             .column("mrr_delta", Money, "money per month", "the change")
             .column("mrr_after", Money, "money per month", "recurring revenue after the change");
         if self.lines.is_some() {
-            for (p, meaning) in changes::PARTS.iter().zip(PART_MEANINGS) {
-                schema = schema.column(changes::part(p), Money, "money per month", meaning);
+            for (p, meaning) in PARTS.iter().zip(PART_MEANINGS) {
+                schema = schema.column(part(p), Money, "money per month", meaning);
             }
         }
         if self.fx.is_some() {
@@ -471,18 +468,12 @@ impl Metric for MrrLedger {
         (!self.is_plain()).then_some(steps)
     }
 
-    fn intervals(&self) -> Option<Intervals<'_>> {
-        let windows = self.windows.win_back > 0 || self.windows.coalesce > 0;
-        if !self.is_plain() || windows || self.transfers() {
-            return None;
-        }
-        Some(Intervals {
-            items: "items",
-            versions: self.dimensions.as_ref().map(|_| dimensions::VERSIONS),
-            dimensions: self.dimension_names(),
-            horizon: epoch_day(self.as_of) + 1,
-            reactivation: self.windows.reactivation,
-        })
+    fn pass(&self, name: &str) -> Option<Pass<'_>> {
+        self.step_pass(name)
+    }
+
+    fn whole(&self) -> Option<Whole<'_>> {
+        self.whole_pass()
     }
 
     fn identities(&self, inputs: &Inputs, output: &LazyFrame) -> PolarsResult<Vec<Identity>> {
@@ -669,7 +660,7 @@ impl MrrLedger {
     }
 }
 
-/// What each part of a change is, in the order of [`changes::PARTS`].
+/// What each part of a change is, in the order of [`PARTS`].
 const PART_MEANINGS: [&str; 8] = [
     "by more or fewer units, at the old price per unit",
     "by another plan of the product, at the new quantity",

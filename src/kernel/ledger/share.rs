@@ -3,12 +3,10 @@
 use std::cmp::Reverse;
 use std::ops::Range;
 
-use super::{Interval, Intervals, Rows, Versions};
+use super::{Interval, Intervals, Rows};
 use crate::kernel::book::{Kind, inverse, number};
 use crate::kernel::ids::{Id, Numbers, range_of};
-
-/// Marks that there is no row.
-pub(super) const UNUSED: u32 = u32::MAX;
+use crate::kernel::versions::{UNUSED, Versions};
 
 /// An interval of a customer.
 #[derive(Clone, Copy)]

@@ -9,7 +9,7 @@ use rayon::prelude::*;
 use crate::kernel::book::number;
 
 /// The number of NULL.
-const NULL: u32 = 0;
+pub(super) const NULL: u32 = 0;
 
 /// Texts in one piece.
 pub(in crate::kernel) type TextArray = <StringType as PolarsDataType>::Array;
@@ -44,24 +44,17 @@ impl Values {
         })
     }
 
-    /// Marks the rows whose value is not that of the row above. Equal texts may be marked as well.
-    pub(super) fn mark_changes(&self, changes: &mut [bool]) {
-        fn mark<T: PartialEq>(values: &[T], changes: &mut [bool]) {
-            for (changes, pair) in changes.iter_mut().skip(1).zip(values.windows(2)) {
-                *changes |= pair[0] != pair[1];
-            }
-        }
-        let rows = changes.iter_mut().enumerate().skip(1);
+    /// Adds bits to rows from `first` on, which has one above, whose value is not that of the row above. Equal texts may
+    /// get bits as well.
+    pub(super) fn compare(&self, first: usize, differs: &mut [u64]) {
         match self {
-            Self::Plain(values) => mark(values.values(), changes),
-            Self::Ints(values) => rows.for_each(|(row, changes)| *changes |= values.get(row - 1) != values.get(row)),
-            Self::Texts(values, true) => {
-                rows.for_each(|(row, changes)| *changes |= values.get(row - 1) != values.get(row));
-            }
+            // No branch and no comparison, so that several are looked at at once.
+            Self::Plain(values) => compare(values.values(), first, differs, |a, b| (a ^ b).cast_unsigned()),
+            Self::Ints(values) => compare_each(|row| values.get(row), first, differs),
+            Self::Texts(values, true) => compare_each(|row| values.get(row), first, differs),
             // Of a short text this is all there is.
             Self::Texts(values, false) => {
-                let views = values.views();
-                rows.for_each(|(row, changes)| *changes |= views[row - 1].as_u128() != views[row].as_u128());
+                compare(values.views(), first, differs, |a, b| u64::from(a.as_u128() != b.as_u128()));
             }
         }
     }
@@ -77,6 +70,21 @@ impl Values {
     }
 }
 
+/// Adds what `differs` says of neighbouring values, of which the second is `first` and those after it.
+pub(super) fn compare<T: Copy>(values: &[T], first: usize, all: &mut [u64], differs: impl Fn(T, T) -> u64) {
+    let (above, own) = (&values[first - 1..], &values[first..]);
+    for ((all, above), own) in all.iter_mut().zip(above).zip(own) {
+        *all |= differs(*above, *own);
+    }
+}
+
+/// As [`compare`], of values that are not in one piece.
+pub(super) fn compare_each<T: PartialEq>(value: impl Fn(usize) -> T, first: usize, all: &mut [u64]) {
+    for (row, all) in (first..).zip(all) {
+        *all |= u64::from(value(row - 1) != value(row));
+    }
+}
+
 /// Gives every distinct value a number, as it comes. NULL has 0.
 pub(in crate::kernel) enum Coder {
     Texts(Known<PlSmallStr>),
@@ -86,14 +94,9 @@ pub(in crate::kernel) enum Coder {
 impl Coder {
     /// For values of that type: texts, or anything that is a whole number inside.
     pub(in crate::kernel) fn new(dtype: &DataType) -> Self {
-        Self::with_capacity(dtype, 0)
-    }
-
-    /// As [`Coder::new`], with room for so many distinct values.
-    pub(super) fn with_capacity(dtype: &DataType, values: usize) -> Self {
         match dtype {
-            DataType::String => Self::Texts(Known::with_capacity(values)),
-            _ => Self::Ints(Known::with_capacity(values)),
+            DataType::String => Self::Texts(Known::default()),
+            _ => Self::Ints(Known::default()),
         }
     }
 
@@ -188,14 +191,10 @@ pub(in crate::kernel) struct Known<T> {
     last: u32,
 }
 
-impl<T> Known<T> {
-    fn with_capacity(values: usize) -> Self {
-        Self {
-            values: Vec::with_capacity(values),
-            table: HashTable::with_capacity(values),
-            state: PlFixedStateQuality::default(),
-            last: NULL,
-        }
+impl<T> Default for Known<T> {
+    fn default() -> Self {
+        let (table, state) = (HashTable::default(), PlFixedStateQuality::default());
+        Self { values: Vec::new(), table, state, last: NULL }
     }
 }
 

@@ -4,7 +4,8 @@ use std::hash::BuildHasher;
 
 use polars::prelude::*;
 
-use super::coder::{Coder, Values};
+use super::coder::{Coder, Distinct, Values, compare, compare_each};
+use super::many;
 use crate::kernel::book::number;
 
 /// Combinations of values, numbered as they come.
@@ -27,6 +28,9 @@ pub(super) struct Whos {
     texts: Beside<Option<PlSmallStr>>,
 }
 
+/// Everybody's codes by a value, and what knows what they stand for.
+type Coded<T> = (Vec<u32>, T);
+
 /// Where the values of a key stand: at which place among those of their type.
 #[derive(Clone, Copy)]
 enum Key {
@@ -48,11 +52,6 @@ impl<T> Beside<T> {
 
     fn of(&self, who: u32, place: usize) -> &T {
         &self.values[self.at(who, place)]
-    }
-
-    /// The values at a place, of everybody.
-    fn all(&self, place: usize) -> impl Iterator<Item = &T> {
-        self.values.iter().skip(place).step_by(self.width)
     }
 }
 
@@ -232,26 +231,41 @@ impl Whos {
         }
     }
 
-    /// By key the codes of everybody, and the coder that knows the distinct values that these stand for.
-    pub(super) fn into_codes(self) -> Vec<(Vec<u32>, Coder)> {
+    /// The codes of everybody by the first value, which tells most apart, and the distinct ones that these stand for;
+    /// for each of the others the codes, and the coder that knows what they stand for.
+    pub(super) fn into_codes(self) -> (Coded<Distinct>, Vec<Coded<Coder>>) {
         let Self { places, hashes, recent, keys, ints, nulls, texts } = self;
         let everybody = hashes.len();
         drop((places, hashes, recent));
-        // The first value tells most apart.
-        let room = |at: usize| if at == 0 { everybody } else { 0 };
-        let coded = keys.into_iter().enumerate().map(|(at, key)| match key {
+        let is_null = |who: usize, place: usize| nulls.get(who * ints.width + place).copied().unwrap_or(false);
+        let int = |who: usize, place: usize| (!is_null(who, place)).then(|| &ints.values[who * ints.width + place]);
+        let text = |who: usize, place: usize| texts.values[who * texts.width + place].as_ref();
+        let mut keys = keys.into_iter();
+        let (codes, first) = match keys.next() {
+            Some(Key::Text(place)) => {
+                let (codes, firsts) = many::numbers(everybody, |who| text(who, place));
+                let values = firsts.iter().filter_map(|who| text(*who as usize, place).cloned());
+                (codes, Distinct::Texts(values.collect()))
+            }
+            Some(Key::Int(place)) => {
+                let (codes, firsts) = many::numbers(everybody, |who| int(who, place));
+                let values = firsts.iter().filter_map(|who| int(*who as usize, place).copied());
+                (codes, Distinct::Ints(values.collect()))
+            }
+            // A tally has a value beside the day.
+            None => (Vec::new(), Distinct::Ints(Vec::new())),
+        };
+        let others = keys.map(|key| match key {
             Key::Text(place) => {
-                let mut coder = Coder::with_capacity(&DataType::String, room(at));
-                (coder.code_texts(texts.all(place).map(|value| value.as_ref().map(PlSmallStr::as_str))), coder)
+                let mut coder = Coder::new(&DataType::String);
+                (coder.code_texts((0..everybody).map(|who| text(who, place).map(PlSmallStr::as_str))), coder)
             }
             Key::Int(place) => {
-                let mut coder = Coder::with_capacity(&DataType::Int64, room(at));
-                let is_null = nulls.iter().skip(place).step_by(ints.width).copied().chain(std::iter::repeat(false));
-                let values = ints.all(place).zip(is_null).map(|(value, is_null)| (!is_null).then_some(*value));
-                (coder.code_ints(values), coder)
+                let mut coder = Coder::new(&DataType::Int64);
+                (coder.code_ints((0..everybody).map(|who| int(who, place).copied())), coder)
             }
         });
-        coded.collect()
+        ((codes, first), others.collect())
     }
 }
 
@@ -283,32 +297,49 @@ pub(super) struct Run {
     pub(super) rows: u32,
 }
 
-/// The rows as runs, each given to `tell` with a hash of its first value: equal values have equal hashes.
-///
-/// `changes` marks rows that are to begin a run for another reason than their values. Exports often have what belongs to
-/// somebody side by side, and looking at the row above costs little where not.
-pub(super) fn runs(values: &[Values], mut changes: Vec<bool>, mut tell: impl FnMut(u64, Run)) {
+/// The runs that begin at `heads`, each given to `tell` with a hash of its first value: equal values have equal hashes.
+pub(super) fn runs(values: &[Values], heads: &[u32], rows: usize, mut tell: impl FnMut(u64, Run)) {
     let state = PlFixedStateQuality::default();
     let hash_of = |values: &Values, row: usize| match values {
         Values::Texts(values, _) => values.get(row).map_or(0, |value| state.hash_one(value)),
         values => values.int(row).map_or(0, |value| state.hash_one(value)),
     };
-    values.iter().for_each(|values| values.mark_changes(&mut changes));
-    let rows = changes.len();
-    let mut heads = (0..rows).filter(|row| *row == 0 || changes[*row]).peekable();
-    while let Some(row) = heads.next() {
+    let ends = heads.iter().skip(1).copied().chain([number(rows)]);
+    for (row, end) in heads.iter().copied().zip(ends) {
         let (mut all, mut first) = (0u64, None);
         for values in values {
-            let own = hash_of(values, row);
+            let own = hash_of(values, row as usize);
             first.get_or_insert(own);
             // Equal values of two keys must not cancel each other.
             all = (all.rotate_left(23) ^ own).wrapping_mul(0x9e37_79b9_7f4a_7c15);
         }
-        let end = heads.peek().copied().unwrap_or(rows);
         // The product has mixed its first bits; the last ones name places.
-        let run = Run { hash: all ^ (all >> 32), row: number(row), rows: number(end - row) };
-        tell(first.unwrap_or(0), run);
+        tell(first.unwrap_or(0), Run { hash: all ^ (all >> 32), row, rows: end - row });
     }
+}
+
+/// The rows where runs begin: that are not like the one above, or of another day.
+///
+/// Exports often have what belongs to somebody side by side, and looking at the row above costs little where not.
+pub(super) fn heads(values: &[Values], day: Option<&Int32Chunked>, rows: usize) -> Vec<u32> {
+    /// Rows that are looked at together, so that what is found of them stays in the processor.
+    const SOME: usize = 1 << 10;
+    let mut differs = [0; SOME];
+    let mut heads: Vec<u32> = Vec::with_capacity(rows / 2);
+    heads.extend(0..number(rows.min(1)));
+    for first in (1..rows).step_by(SOME) {
+        let differs = &mut differs[..SOME.min(rows - first)];
+        differs.fill(0);
+        values.iter().for_each(|values| values.compare(first, differs));
+        if let Some(day) = day {
+            match day.cont_slice() {
+                Ok(days) => compare(days, first, differs, |a, b| u64::from((a ^ b).cast_unsigned())),
+                Err(_) => compare_each(|row| day.get(row), first, differs),
+            }
+        }
+        heads.extend((number(first)..).zip(differs.iter()).filter(|(_, differs)| **differs != 0).map(|(row, _)| row));
+    }
+    heads
 }
 
 #[cfg(test)]
@@ -317,7 +348,7 @@ mod tests {
 
     fn numbers(whos: &mut Whos, values: &[Values], rows: usize) -> Vec<u32> {
         let mut found = Vec::new();
-        runs(values, vec![false; rows], |_, run| found.push(run));
+        runs(values, &heads(values, None, rows), rows, |_, run| found.push(run));
         let mut out = Vec::new();
         whos.numbers(values, &found, |run, who| {
             assert_eq!(run.row as usize, out.len());
@@ -337,10 +368,12 @@ mod tests {
                 Values::new(&StringChunked::from_slice_options("user".into(), users).into_column()).unwrap(),
                 Values::new(&Int64Chunked::from_slice("age".into(), &ages[..users.len()]).into_column()).unwrap(),
             ];
-            let mut changes = vec![false; users.len()];
-            changes[1] = true;
+            let mut days = vec![7; users.len()];
+            days[0] = 6;
+            let days = Int32Chunked::from_vec("day".into(), days);
             let mut out = Vec::new();
-            runs(&values, changes, |_, run| out.push((run.row, run.rows)));
+            let heads = heads(&values, Some(&days), users.len());
+            runs(&values, &heads, users.len(), |_, run| out.push((run.row, run.rows)));
             out
         };
         assert_eq!(all(&users), [(0, 1), (1, 1), (2, 2), (4, 2), (6, 1), (7, 1)]);
@@ -358,11 +391,11 @@ mod tests {
         ];
         let mut whos = Whos::new([DataType::String, DataType::Int64].iter());
         assert_eq!(numbers(&mut whos, &values, 6), [0, 1, 2, 3, 1, 0]);
-        let codes = whos.into_codes();
+        let ((codes, first), others) = whos.into_codes();
         // NULL is 0.
-        assert_eq!(codes[0].0, [1, 0, 1, 2]);
-        assert_eq!(codes[1].0, [1, 1, 2, 1]);
-        assert_eq!((codes[0].1.len(), codes[1].1.len()), (2, 2));
+        assert_eq!(codes, [1, 0, 1, 2]);
+        assert_eq!(others[0].0, [1, 1, 2, 1]);
+        assert_eq!((first.len(), others[0].1.len()), (2, 2));
     }
 
     #[test]
@@ -377,7 +410,7 @@ mod tests {
         let expected = (1..5001u32).map(|id| if id % 7 > 0 { id % 4000 } else { 4000 });
         assert_eq!(second, expected.collect::<Vec<u32>>());
         // Zero, which is a value, is not NULL.
-        let (codes, distinct) = whos.into_codes().pop().unwrap();
+        let ((codes, distinct), _) = whos.into_codes();
         assert_eq!((codes.len(), codes[0], codes[4000], distinct.len()), (4001, 1, 0, 4000));
     }
 }

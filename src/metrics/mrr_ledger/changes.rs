@@ -7,15 +7,10 @@ use super::{CHANGE, MrrLedger, in_order};
 use crate::expr::dims::{cols_of, int};
 use crate::expr::key::{packed, position_of, series_of};
 use crate::expr::money::mul_div_by;
+use crate::expr::parts::{PARTS, part, rounding};
+use crate::expr::calendar::epoch_day;
+use crate::kernel::{Changes, Intervals, Movements, Moves, Pass, Whole};
 use crate::metrics::Inputs;
-
-/// What an expansion or contraction is made of, in the order in which it is taken apart.
-pub const PARTS: [&str; 8] = ["seats", "plan", "interval", "price", "product", "discount", "pause", "usage"];
-
-/// Column of a part.
-pub fn part(name: &str) -> String {
-    format!("{name}_delta")
-}
 
 /// The frames that the later steps need.
 pub(super) struct Book {
@@ -30,7 +25,10 @@ pub(super) struct Book {
 }
 
 /// Intermediate frames of a ledger with more than plain intervals.
-pub(super) const STEPS: [&str; 7] = ["items", "components", "series", "numbered", "changes", "rates", "moves"];
+pub(super) const STEPS: [&str; 7] = ["items", "components", "series", "numbered", "changes", "rates", MOVES];
+
+/// The step with the movements, of which the query makes the ledger.
+const MOVES: &str = "moves";
 
 impl MrrLedger {
     /// The step of that name.
@@ -52,9 +50,60 @@ impl MrrLedger {
             }
             "changes" => self.changes(&get("numbered")?),
             "rates" => self.rate_grid(&get("series")?, &get("changes")?, inputs),
-            "moves" => self.moves(&self.book(inputs)?),
+            MOVES => self.moves(&self.book(inputs)?),
             _ => Err(polars_err!(InvalidOperation: "a ledger has no step `{name}`")),
         }
+    }
+
+    /// Day after the last day that results cover.
+    fn horizon_day(&self) -> i32 {
+        epoch_day(self.as_of) + 1
+    }
+
+    /// The step of that name as a pass. Windows join changes of different days, which the query tells.
+    pub(super) fn step_pass(&self, name: &str) -> Option<Pass<'_>> {
+        let windows = self.windows.win_back > 0 || self.windows.coalesce > 0;
+        match name {
+            "changes" if !windows => Some(Pass::Changes(Changes {
+                rows: "numbered",
+                order: CHANGE,
+                lines: self.lines.is_some(),
+                pauses: self.has_pauses(),
+                horizon: self.horizon_day(),
+                scale: self.scale,
+            })),
+            MOVES => Some(Pass::Moves(self.moves_pass())),
+            _ => None,
+        }
+    }
+
+    fn moves_pass(&self) -> Moves<'_> {
+        Moves {
+            changes: "changes",
+            series: "series",
+            numbered: "numbered",
+            conversion: self.conversion(),
+            lines: self.lines.is_some(),
+            pauses: self.has_pauses(),
+            reasons: self.reason.is_some(),
+            reactivation: self.windows.reactivation,
+            horizon: self.horizon_day(),
+        }
+    }
+
+    /// The ledger as a pass: over its items where there is nothing else and every day stands for itself, else over the
+    /// steps that its query has.
+    pub(super) fn whole_pass(&self) -> Option<Whole<'_>> {
+        let (versions, dimensions) = (self.dimensions.as_ref().map(|_| VERSIONS), self.dimension_names());
+        if !self.is_plain() {
+            let (moves, transfers) = (self.moves_pass(), self.transfers());
+            return Some(Whole::Movements(Movements { moves, instead_of: MOVES, versions, dimensions, transfers }));
+        }
+        let windows = self.windows.win_back > 0 || self.windows.coalesce > 0;
+        (!windows && !self.transfers()).then(|| {
+            let (horizon, reactivation) = (self.horizon_day(), self.windows.reactivation);
+            Whole::Intervals(Intervals { items: "items", versions, dimensions, horizon, reactivation })
+        })
     }
 
     /// The steps, computed or as parts of a query.
@@ -274,7 +323,7 @@ impl MrrLedger {
 /// Whether what seats leave of a change can come from rounding: less than 10^-4 of a minor unit, at the
 /// largest such unit of the scale, per old amount rounded and per multiple of the units it is stretched to.
 fn is_rounding(rest: &Expr, scale: u8) -> Expr {
-    let unit = 10f64.powi(i32::from(scale.saturating_sub(4)));
+    let unit = rounding(scale);
     // As floats, which cannot wrap; a bound needs no last digit.
     let float = |e: Expr| e.cast(DataType::Float64);
     let before = || float(col("quantity_after") - col("quantity"));

@@ -2,9 +2,10 @@
 
 use polars::prelude::*;
 
-use super::{CHANGE, Dimensions, MOVEMENT, MrrLedger, REVALUED, VERSION, in_order};
+use super::{CHANGE, Dimensions, MOVEMENT, MrrLedger, VERSION, in_order};
 use crate::expr::dims::{NOT_SET, cols_of, int};
 use crate::expr::key::packed;
+use crate::expr::sequence::REVALUED;
 use crate::expr::steps::first_of_series;
 use crate::metrics::Inputs;
 

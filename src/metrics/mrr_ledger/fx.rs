@@ -10,6 +10,7 @@ use crate::expr::calendar::{Periods, date_lit};
 use crate::expr::dims::{cols_of, int};
 use crate::expr::key::packed;
 use crate::expr::money::with_products;
+use crate::kernel::Conversion;
 use crate::metrics::Inputs;
 
 /// Rates are whole numbers of 10^-12.
@@ -187,6 +188,13 @@ impl MrrLedger {
             fx.periods.index(col("day")).alias("from_period"),
             fx.periods.index(eve).alias("until_period"),
         ])
+    }
+
+    /// What a pass needs to know to convert amounts as [`Self::converted`] does.
+    pub(super) fn conversion(&self) -> Option<Conversion<'_>> {
+        let fx = self.fx.as_ref()?;
+        let unit = self.unit_of(&fx.reporting);
+        Some(Conversion { rates: "rates", periods: fx.periods, reporting: &fx.reporting, unit, one: RATE })
     }
 
     /// Adds `to`, the column `from` of a row's own currency in the reporting currency at the rate in a column, for each.
