@@ -82,8 +82,8 @@ impl FileInfo {
 pub struct Proof {
     /// NULLs; `None` where the footer does not count them in every row group.
     pub nulls: Option<u64>,
-    /// Bounds of all values of a column of signed integers or of dates (days since 1970-01-01); `None`
-    /// where a row group with values does not tell both, or there is no value.
+    /// Bounds of all values of a column of signed integers, of dates (days since 1970-01-01) or of instants (in
+    /// the unit of the column); `None` where a row group with values does not tell both, or there is no value.
     pub range: Option<(i64, i64)>,
 }
 

@@ -87,6 +87,8 @@ struct Reading {
     /// Taken when all are done.
     tallying: RwLock<Option<Tallying>>,
     noted: Mutex<Noted>,
+    /// Whether rows may be left out.
+    is_chosen: bool,
     /// Of a batch: the helper columns that are true where a row breaks a rule, and what tells how old it is.
     marks: Vec<String>,
     age: Option<[Expr; 2]>,
@@ -106,14 +108,15 @@ fn tallied(plan: &SourcePlan, columns: &[String], keys: &Keys, measures: &Measur
     let marks: Vec<String> = (0..scan::watched(plan, &columns).len()).map(broken_column).collect();
     let age = finding::newest(plan, measures);
     let mut values: Vec<Expr> = keys.iter().map(|(name, value)| value.clone().alias(name.as_str())).collect();
-    values.push(col(CODE));
+    let is_chosen = plan.deleted.is_some() || !plan.filters.is_empty();
+    values.extend(is_chosen.then(|| col(CODE)));
     values.extend(marks.iter().map(|mark| col(mark.as_str())));
     // Under the name of a column stands that column, so it is there once.
     let aged = plan.freshness.iter().filter(|_| age.is_some()).map(|freshness| freshness.column.as_str());
     values.extend(aged.filter(|name| keys.iter().all(|(known, _)| known != name)).map(col));
     let rows = |part: Range<usize>| Ok::<_, PolarsError>(scan::coded(plan, &columns, part)?.select(&values));
     let tallying = RwLock::new(Some(start(&*rows(0..plan.files.len())?.collect_schema()?, keys)?));
-    let reading = Arc::new(Reading { tallying, noted: Mutex::default(), marks, age });
+    let reading = Arc::new(Reading { tallying, noted: Mutex::default(), is_chosen, marks, age });
     let read = |part: Range<usize>| {
         let reader = reading.clone();
         let take = PlanCallback::new(move |batch: DataFrame| reader.take(batch));
@@ -134,7 +137,7 @@ impl Reading {
     /// Takes a batch of rows; whether that was enough.
     fn take(&self, batch: DataFrame) -> PolarsResult<bool> {
         // Rows are filtered when others may take note again.
-        let stays = stay(&batch, &mut self.noted().left_out)?;
+        let stays = if self.is_chosen { stay(&batch, &mut self.noted().left_out)? } else { None };
         let batch = match stays {
             None => batch,
             Some(stays) => batch.filter(&stays)?,

@@ -176,7 +176,8 @@ fn leaves(ty: &StoredSchema) -> usize {
 
 /// What the statistics of all row groups prove together about a column that is no list, struct or map.
 fn proof(metadata: &ParquetMetaData, column: &FileColumn, leaf: usize) -> Proof {
-    let ordered = matches!(column.ty, PhysicalType::Int { signed: true, .. } | PhysicalType::Date);
+    let is_instant = matches!(column.ty, PhysicalType::Timestamp { .. });
+    let ordered = is_instant || matches!(column.ty, PhysicalType::Int { signed: true, .. } | PhysicalType::Date);
     let (mut nulls, mut range, mut bounded) = (Some(0_u64), None::<(i64, i64)>, ordered);
     for group in metadata.row_groups() {
         let rows = group.num_rows().unsigned_abs();
@@ -189,7 +190,10 @@ fn proof(metadata: &ParquetMetaData, column: &FileColumn, leaf: usize) -> Proof 
         let here = told.null_count_opt().filter(|here| *here <= rows);
         nulls = nulls.zip(here).map(|(all, here)| all + here);
         // Before the order of statistics was defined, writers disagreed about it.
-        match bounds(told).filter(|(least, greatest)| least <= greatest && !told.is_min_max_deprecated()) {
+        // Days may stand where the type says milliseconds.
+        let told_as = Some(told).filter(|told| !is_instant || matches!(told, Statistics::Int64(_)));
+        let found = told_as.and_then(bounds);
+        match found.filter(|(least, greatest)| least <= greatest && !told.is_min_max_deprecated()) {
             Some((least, greatest)) => {
                 range = Some(range.map_or((least, greatest), |(a, b)| (a.min(least), b.max(greatest))));
             }

@@ -4,6 +4,7 @@
 //! batches lie scattered between what was let go, and hold several times the memory that they fill.
 
 use polars::prelude::*;
+use polars_arrow::array::MutablePlString;
 
 /// Columns that grow with every batch.
 pub(super) struct Columns {
@@ -14,7 +15,7 @@ pub(super) struct Columns {
 
 /// A column that grows.
 enum Growing {
-    Texts(StringChunkedBuilder),
+    Texts(PlSmallStr, MutablePlString),
     Bools(BooleanChunkedBuilder),
     Floats(PrimitiveChunkedBuilder<Float64Type>),
     /// Whole numbers, and what is one inside.
@@ -30,7 +31,7 @@ impl Columns {
         let column = |name: &PlSmallStr, dtype: &DataType| {
             let name = name.clone();
             match dtype {
-                DataType::String => Growing::Texts(StringChunkedBuilder::new(name, rows)),
+                DataType::String => Growing::Texts(name, MutablePlString::with_capacity(rows)),
                 DataType::Boolean => Growing::Bools(BooleanChunkedBuilder::new(name, rows)),
                 DataType::Float64 => Growing::Floats(PrimitiveChunkedBuilder::new(name, rows)),
                 DataType::Int64 | DataType::Datetime(..) => {
@@ -65,7 +66,15 @@ impl Columns {
 impl Growing {
     fn add(&mut self, column: &Column) -> PolarsResult<()> {
         match self {
-            Self::Texts(own) => column.str()?.iter().for_each(|text| own.append_option(text)),
+            Self::Texts(_, own) => column.str()?.downcast_iter().for_each(|texts| {
+                if texts.total_buffer_len() == 0 {
+                    // Of short texts their views are all there is.
+                    own.extend_from_array(texts);
+                } else {
+                    // So that nothing is held of the batch.
+                    texts.iter().for_each(|text| own.push(text));
+                }
+            }),
             Self::Bools(own) => column.bool()?.iter().for_each(|value| own.append_option(value)),
             Self::Floats(own) => extend(own, column.f64()?),
             Self::Ints(own, DataType::Datetime(..)) => extend(own, column.datetime()?.physical()),
@@ -79,7 +88,7 @@ impl Growing {
 
     fn finish(self) -> Column {
         match self {
-            Self::Texts(own) => own.finish().into_column(),
+            Self::Texts(name, own) => StringChunked::with_chunk(name, own.freeze()).into_column(),
             Self::Bools(own) => own.finish().into_column(),
             Self::Floats(own) => own.finish().into_column(),
             Self::Ints(own, DataType::Datetime(unit, zone)) => own.finish().into_datetime(unit, zone).into_column(),
@@ -129,5 +138,20 @@ mod tests {
         let found = columns.finish().unwrap();
         assert!(found.equals_missing(&expected), "{found}");
         assert_eq!(found.schema(), expected.schema());
+    }
+    #[test]
+    fn short_texts_and_long_ones_follow_each_other() {
+        let batch =
+            |texts: &[Option<&str>]| StringChunked::from_slice_options("text".into(), texts).into_column().into_frame();
+        let (short, long) = (batch(&[Some("a"), None, Some("")]), batch(&[Some("longer than twelve bytes"), None]));
+        for batches in [[&short, &long, &short], [&long, &short, &long], [&short, &short, &short]] {
+            let mut columns = Columns::new(short.schema(), 0);
+            let mut expected = short.clear();
+            for batch in batches {
+                columns.add(batch).unwrap();
+                expected.vstack_mut(batch).unwrap();
+            }
+            assert!(columns.finish().unwrap().equals_missing(&expected));
+        }
     }
 }

@@ -43,7 +43,7 @@ pub use plan::{
     Aggregate, Bearing, ColumnPlan, Currency, Deduplicate, Freshness, Layout, MoneyPlan, Reference, SourcePlan, Stored,
 };
 pub use problem::{FileFault, Problem, Problems};
-pub use proof::proven;
+pub use proof::{proven, readable};
 pub use scan::{empty, scan_plan};
 pub use trace::{FATE, FILE, FILE_ROW, trace};
 

@@ -119,6 +119,8 @@ pub struct Layout {
     pub files: Range<usize>,
     /// How each of [`SourcePlan::columns`] is stored there.
     pub stored: Vec<Stored>,
+    /// Of which of these the footers prove that every value can be read.
+    pub readable: Vec<bool>,
 }
 
 /// A declared column.

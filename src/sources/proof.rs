@@ -1,8 +1,8 @@
 //! Which rules the footers of all files prove already, so that no row need be read for them.
 
-use super::catalog::{FileInfo, Proof};
+use super::catalog::{FileInfo, PhysicalType, TimeUnit};
 use super::plan::{ColumnPlan, Layout, Stored};
-use super::read::known_days;
+use super::read::{epoch_step, known_days, known_instants};
 use crate::checks::{Literal, RowRule};
 use crate::schema::ColumnType;
 
@@ -22,12 +22,38 @@ pub fn proven(rule: &RowRule, columns: &[ColumnPlan], files: &[FileInfo], layout
     })
 }
 
+/// Whether every value of a column of dates or instants can be read, as the footer of its file says: it lies in the
+/// years 1 to 9999.
+#[must_use]
+pub fn readable(column: &ColumnPlan, stored: Stored, file: &FileInfo) -> bool {
+    if column.hive {
+        return false;
+    }
+    let known = match (column.ty, stored) {
+        (ColumnType::Date, Stored::Date) => known_days(),
+        (ColumnType::Date | ColumnType::Timestamp, Stored::Instant) => match file.column(&column.from) {
+            // Nanoseconds reach from 1677 to 2262.
+            Some(PhysicalType::Timestamp { unit: TimeUnit::Nano, .. }) => return true,
+            Some(PhysicalType::Timestamp { unit: TimeUnit::Micro, .. }) => known_instants(1),
+            Some(PhysicalType::Timestamp { unit: TimeUnit::Milli, .. }) => known_instants(1_000),
+            _ => return false,
+        },
+        (ColumnType::Date | ColumnType::Timestamp, Stored::Whole { unsigned: false }) => {
+            known_instants(epoch_step(column.parse))
+        }
+        _ => return false,
+    };
+    let proof = file.proof(&column.from);
+    let is_known = |(least, greatest)| known.contains(&least) && known.contains(&greatest);
+    proof.nulls == Some(file.rows) || proof.range.is_some_and(is_known)
+}
+
 fn in_file(rule: &RowRule, column: &ColumnPlan, stored: Stored, file: &FileInfo) -> bool {
     if column.hive {
         return false;
     }
     let proof = file.proof(&column.from);
-    if !read_as_stored(column, stored, file, proof) {
+    if !read_as_stored(column, stored, file) {
         return false;
     }
     // A value in place of NULL is a value like any other.
@@ -47,16 +73,13 @@ fn in_file(rule: &RowRule, column: &ColumnPlan, stored: Stored, file: &FileInfo)
 }
 
 /// Whether every stored value becomes the same value in memory, and only NULL becomes NULL.
-fn read_as_stored(column: &ColumnPlan, stored: Stored, file: &FileInfo, proof: Proof) -> bool {
+fn read_as_stored(column: &ColumnPlan, stored: Stored, file: &FileInfo) -> bool {
     match (column.ty, stored) {
         (ColumnType::String, Stored::Text | Stored::Category)
         | (ColumnType::Int, Stored::Whole { unsigned: false })
         | (ColumnType::Bool, Stored::Flag) => true,
         // A date beyond the calendar cannot be read.
-        (ColumnType::Date, Stored::Date) => {
-            let known = |(least, greatest)| known_days().contains(&least) && known_days().contains(&greatest);
-            proof.nulls == Some(file.rows) || proof.range.is_some_and(known)
-        }
+        (ColumnType::Date, Stored::Date) => readable(column, stored, file),
         _ => false,
     }
 }

@@ -135,10 +135,7 @@ fn mapped(
     let partitions = columns.iter().any(|column| column.hive).then(|| partition_schema(files));
     let paths: Vec<&Path> = files.iter().map(|file| file.path.as_path()).collect();
     let scan = scan(&paths, first_row, partitions)?;
-    let stored_of = |column: &ColumnPlan| {
-        let position = plan.columns.iter().position(|known| known.name == column.name);
-        position.and_then(|position| layout.stored.get(position)).copied().unwrap_or(Stored::Absent)
-    };
+    let stored_of = |column: &ColumnPlan| stored_in(plan, layout, column).0;
     let mut raw = vec![col(ROW)];
     raw.extend(
         columns
@@ -152,7 +149,8 @@ fn mapped(
         let (mut values, mut checks) = (Vec::new(), Vec::new());
         for column in columns.iter().filter(|column| (column.ty == ColumnType::Money) == money) {
             let name = column.name.as_str();
-            let found = reading(column, stored_of(column), &col(raw_column(name)), setting);
+            let (stored, readable) = stored_in(plan, layout, column);
+            let found = reading(column, stored, readable, &col(raw_column(name)), setting);
             values.push(found.value.alias(name));
             if can_be_unread(plan, column) {
                 let unread = unread_column(name);
@@ -206,11 +204,17 @@ fn raw_column(name: &str) -> String {
 /// Whether some file stores the column in a form in which a value may be unreadable.
 fn can_be_unread(plan: &SourcePlan, column: &ColumnPlan) -> bool {
     let setting = Setting { zone: &plan.zone, scale: plan.money_scale };
+    plan.layouts.iter().any(|layout| {
+        let (stored, readable) = stored_in(plan, layout, column);
+        reading(column, stored, readable, &lit(NULL), setting).given.is_some()
+    })
+}
+
+/// How a column is stored in files of a layout, and whether every value of it can be read.
+fn stored_in(plan: &SourcePlan, layout: &Layout, column: &ColumnPlan) -> (Stored, bool) {
     let position = plan.columns.iter().position(|known| known.name == column.name);
-    plan.layouts
-        .iter()
-        .filter_map(|layout| position.and_then(|position| layout.stored.get(position)))
-        .any(|stored| reading(column, *stored, &lit(NULL), setting).given.is_some())
+    let known = position.and_then(|at| Some((*layout.stored.get(at)?, *layout.readable.get(at)?)));
+    known.unwrap_or((Stored::Absent, false))
 }
 
 /// The rules, as positions in [`SourcePlan::rules`], that a scan of these columns watches.

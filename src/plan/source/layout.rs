@@ -10,7 +10,7 @@ use super::fit::{Misfit, fit, uses_parse, uses_zone};
 use crate::checks::Literal;
 use crate::diag::{Diagnostics, Relation};
 use crate::schema::ColumnType;
-use crate::sources::{ColumnPlan, FileColumn, FileInfo, Layout, PhysicalType, Stored};
+use crate::sources::{ColumnPlan, FileColumn, FileInfo, Layout, PhysicalType, Stored, readable};
 use crate::spec::pipeline::{ExtraColumns, Parse};
 
 /// Most files that a message names.
@@ -44,8 +44,11 @@ pub(super) fn resolve(here: Here<'_>, columns: &[ColumnPlan], diags: &mut Diagno
     let mut layouts = Vec::with_capacity(groups.len());
     for (group, stored) in groups.into_iter().zip(stored) {
         let first = files.len();
+        let is_readable =
+            |(column, stored): (&ColumnPlan, &Stored)| group.iter().all(|file| readable(column, *stored, file));
+        let readable = columns.iter().zip(&stored).map(is_readable).collect();
         files.extend(group.into_iter().cloned());
-        layouts.push(Layout { files: first..files.len(), stored });
+        layouts.push(Layout { files: first..files.len(), stored, readable });
     }
     (files, layouts)
 }

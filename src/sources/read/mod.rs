@@ -8,7 +8,7 @@ mod money;
 mod number;
 mod text;
 
-pub(super) use moment::{known_days, zone_of};
+pub(super) use moment::{epoch_step, known_days, known_instants, zone_of};
 
 use polars::prelude::*;
 
@@ -34,14 +34,20 @@ pub(super) struct Reading {
     pub(super) given: Option<Expr>,
 }
 
-/// Reads `raw`, stored as `stored`, as `column` declares it.
+/// Reads `raw`, stored as `stored`, as `column` declares it; `readable` says that every value can be read.
 ///
 /// The expression for money of a per-row currency names the currency column, which must be there
 /// in its canonical form. NaN counts as NULL, as pandas means it.
-pub(super) fn reading(column: &ColumnPlan, stored: Stored, raw: &Expr, setting: Setting<'_>) -> Reading {
+pub(super) fn reading(
+    column: &ColumnPlan,
+    stored: Stored,
+    readable: bool,
+    raw: &Expr,
+    setting: Setting<'_>,
+) -> Reading {
     let ty = column.ty;
     let surely = |value: Expr| Reading { value, given: None };
-    let checked = |value: Expr| Reading { value, given: Some(given(stored, raw)) };
+    let checked = |value: Expr| Reading { value, given: (!readable).then(|| given(stored, raw)) };
     let raw = match stored {
         Stored::Absent => return surely(lit(NULL).cast(canonical_type(ty))),
         Stored::Category => raw.clone().cast(DataType::String),
@@ -72,10 +78,11 @@ pub(super) fn reading(column: &ColumnPlan, stored: Stored, raw: &Expr, setting: 
             _ => checked(text::flag(raw, stored)),
         },
         ColumnType::Date => match stored {
+            Stored::Date if readable => surely(raw),
             Stored::Date => checked(moment::known_day(raw)),
-            _ => checked(moment::date(raw, stored, parse(column), column.zone.as_deref(), setting.zone)),
+            _ => checked(moment::date(raw, stored, readable, parse(column), column.zone.as_deref(), setting.zone)),
         },
-        ColumnType::Timestamp => checked(moment::instant(raw, stored, parse(column), column.zone.as_deref())),
+        ColumnType::Timestamp => checked(moment::instant(raw, stored, readable, parse(column), column.zone.as_deref())),
         ColumnType::Money => match &column.money {
             Some(money) => checked(money::amount(&raw, stored, money, setting.scale)),
             None => surely(lit(NULL).cast(canonical_type(ty))),

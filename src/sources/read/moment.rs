@@ -26,8 +26,15 @@ const BEFORE_SKIP: i64 = 25 * 3600 * SECOND;
 
 const LOCAL: DataType = DataType::Datetime(TimeUnit::Microseconds, None);
 
-/// The civil date in `zone`, the pipeline's.
-pub(super) fn date(raw: Expr, stored: Stored, parse: Option<Parse>, stored_zone: Option<&str>, zone: &str) -> Expr {
+/// The civil date in `zone`, the pipeline's; `readable` as in [`instant`].
+pub(super) fn date(
+    raw: Expr,
+    stored: Stored,
+    readable: bool,
+    parse: Option<Parse>,
+    stored_zone: Option<&str>,
+    zone: &str,
+) -> Expr {
     if stored.is_text() && parse == Some(Parse::IsoDate) {
         let text = raw.str().strip_chars(lit(NULL));
         let dated = looks_like(&text, r"^\d{4}-\d{2}-\d{2}$");
@@ -37,28 +44,32 @@ pub(super) fn date(raw: Expr, stored: Stored, parse: Option<Parse>, stored_zone:
         // The date that was written is the date, whatever the clocks did.
         return in_range(micros(raw)).cast(LOCAL).dt().date();
     }
-    let instant = instant(raw, stored, parse, stored_zone);
+    let instant = instant(raw, stored, readable, parse, stored_zone);
     // A zone that is not known is reported with the pipeline file before.
     local_date(instant.clone(), zone).unwrap_or_else(|_| instant.dt().date())
 }
 
-/// The instant in UTC.
-pub(super) fn instant(raw: Expr, stored: Stored, parse: Option<Parse>, stored_zone: Option<&str>) -> Expr {
+/// The instant in UTC; `readable` says that the stored number is one of the years 1 to 9999, so that none need be
+/// looked at.
+pub(super) fn instant(
+    raw: Expr,
+    stored: Stored,
+    readable: bool,
+    parse: Option<Parse>,
+    stored_zone: Option<&str>,
+) -> Expr {
     let utc = canonical_type(ColumnType::Timestamp);
     match stored {
         Stored::Local => localize(in_range(micros(raw)), stored_zone),
         Stored::Date => localize(known_day(raw).cast(LOCAL).cast(DataType::Int64), stored_zone),
         Stored::Text | Stored::Category | Stored::Bytes => iso(&raw, stored_zone),
         Stored::Whole { .. } | Stored::Decimal(_) => {
-            let step = match parse {
-                Some(Parse::EpochMs) => 1_000,
-                Some(Parse::EpochUs) => 1,
-                _ => SECOND,
-            };
-            let number = super::number::whole(raw, stored);
-            let fits = number.clone().is_between(lit(EARLIEST / step), lit(LATEST / step), ClosedInterval::Both);
-            (only_if(fits, number) * lit(step)).cast(utc)
+            let (step, number) = (epoch_step(parse), super::number::whole(raw, stored));
+            let known = known_instants(step);
+            let fits = number.clone().is_between(lit(*known.start()), lit(*known.end()), ClosedInterval::Both);
+            ((if readable { number } else { only_if(fits, number) }) * lit(step)).cast(utc)
         }
+        _ if readable => micros(raw).cast(utc),
         _ => in_range(micros(raw)).cast(utc),
     }
 }
@@ -76,14 +87,28 @@ pub(in crate::sources) fn known_days() -> RangeInclusive<i64> {
     EARLIEST / DAY..=LATEST / DAY
 }
 
+/// Microseconds that the unit of a number of an epoch has.
+pub(in crate::sources) fn epoch_step(parse: Option<Parse>) -> i64 {
+    match parse {
+        Some(Parse::EpochMs) => 1_000,
+        Some(Parse::EpochUs) => 1,
+        _ => SECOND,
+    }
+}
+
+/// The years 1 to 9999 in units of so many microseconds since 1970.
+pub(in crate::sources) fn known_instants(step: i64) -> RangeInclusive<i64> {
+    EARLIEST / step..=LATEST / step
+}
+
 /// A stored timestamp as microseconds, whatever its precision and zone.
 fn micros(raw: Expr) -> Expr {
     raw.dt().cast_time_unit(TimeUnit::Microseconds).cast(DataType::Int64)
 }
 
 fn in_range(micros: Expr) -> Expr {
-    let known = micros.clone().is_between(lit(EARLIEST), lit(LATEST), ClosedInterval::Both);
-    only_if(known, micros)
+    let known = known_instants(1);
+    only_if(micros.clone().is_between(lit(*known.start()), lit(*known.end()), ClosedInterval::Both), micros)
 }
 
 /// Local microseconds as an instant; NULL without a zone.
