@@ -2,7 +2,7 @@
 
 use arrow::array::{
     BooleanArray, Date32Array, Float64Array, Int32Array, Int64Array, StringArray, TimestampMicrosecondArray,
-    UInt32Array,
+    TimestampMillisecondArray, UInt32Array,
 };
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
 
@@ -86,6 +86,49 @@ fn converted_values_are_not_proven() {
     no(&one(array(UInt32Array::from(vec![u32::MAX]))), "x: {type: int, max: '5'}", "max(x)");
     // A database's infinity is a date that cannot be read: the rule that finds it must be asked.
     no(&one(array(Date32Array::from(vec![i32::MAX]))), "x: {type: date, not_null: true}", "not_null(x)");
+}
+
+#[test]
+fn days_and_instants_of_the_calendar_are_known_to_be_readable() {
+    let readable = |bench: &Bench, column: &str| {
+        let plan = bench.plans(&pipeline(&[column], &[])).unwrap_or_else(|messages| panic!("{messages}")).remove(0);
+        plan.layouts.iter().map(|layout| layout.readable.clone()).collect::<Vec<_>>().concat()
+    };
+    let micros =
+        |at: i64| one(array(TimestampMicrosecondArray::from(vec![Some(0), None, Some(at)]).with_timezone("UTC")));
+    let millis = |at: i64| one(array(TimestampMillisecondArray::from(vec![0, at]).with_timezone("UTC")));
+    let whole = |at: i64| one(array(Int64Array::from(vec![0, at])));
+    // 9999-12-31T23:59:59.999999Z.
+    let last = 253_402_300_799_999_999;
+    for (bench, column, known) in [
+        (micros(last), "x: {type: timestamp}", true),
+        (micros(last + 1), "x: {type: timestamp}", false),
+        (micros(last), "x: {type: date}", true),
+        (millis(last / 1_000), "x: {type: timestamp}", true),
+        (millis(last / 1_000 + 1), "x: {type: timestamp}", false),
+        (whole(last / 1_000_000), "x: {type: timestamp, parse: epoch_s}", true),
+        (whole(last / 1_000_000 + 1), "x: {type: timestamp, parse: epoch_s}", false),
+        (whole(last / 1_000), "x: {type: date, parse: epoch_ms}", true),
+        (whole(last), "x: {type: timestamp, parse: epoch_us}", true),
+        (whole(last + 1), "x: {type: date, parse: epoch_us}", false),
+        (one(array(Date32Array::from(vec![20_000]))), "x: {type: date}", true),
+        (one(array(Date32Array::from(vec![i32::MAX]))), "x: {type: date}", false),
+        // Whatever it is, it has to be parsed.
+        (one(array(StringArray::from(vec!["2026-01-01"]))), "x: {type: date, parse: iso_date}", false),
+    ] {
+        assert_eq!(readable(&bench, column), [known], "{column}");
+    }
+    // The values are the same whether the footer proves them or not, and so is the one that cannot be read.
+    let none = || WriterProperties::builder().set_statistics_enabled(EnabledStatistics::None).build();
+    let values = || array(TimestampMicrosecondArray::from(vec![Some(5), None, Some(last)]).with_timezone("UTC"));
+    for column in ["x: {type: timestamp}", "x: {type: date}"] {
+        let (proven, told) = (one(values()), written(values(), none()));
+        assert_eq!((readable(&proven, column), readable(&told, column)), (vec![true], vec![false]));
+        let load = |bench: &Bench| bench.load(&pipeline(&[column], &[])).remove(0);
+        assert!(load(&proven).frame.equals_missing(&load(&told).frame), "{column}");
+    }
+    let broken = micros(last + 1).load(&pipeline(&["x: {type: timestamp}"], &[])).remove(0);
+    assert_eq!(broken.violations.len(), 1);
 }
 
 #[test]
