@@ -10,7 +10,7 @@ use polars::prelude::*;
 use rayon::prelude::*;
 
 use super::book::{Codes, number};
-use super::sums::ints;
+use super::sums::{all, ints};
 use super::tally::IntArray;
 use crate::expr::key::pack;
 use crate::expr::parts::{PARTS, part};
@@ -228,12 +228,6 @@ impl Changes {
 
     /// All shares as one frame, with the columns of the query.
     fn frame(&self, told: &[Told]) -> PolarsResult<DataFrame> {
-        fn all<'a, T: Copy + 'a>(
-            told: &'a [Told],
-            of: impl Fn(&'a Told) -> &'a Vec<T> + 'a,
-        ) -> impl Iterator<Item = T> + 'a {
-            told.iter().flat_map(move |told| of(told).iter().copied())
-        }
         let (series, days) = (|| all(told, |told| &told.series), || all(told, |told| &told.days));
         let keys = series().zip(days()).map(|(series, day)| pack(series, day, self.order));
         let mut columns = vec![ints("key", keys), ints("delta", all(told, |told| &told.delta))];

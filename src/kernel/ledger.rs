@@ -169,7 +169,7 @@ fn joined<T: Id>(shares: Vec<Share<T>>, rows: &Rows<'_>, versions: Option<&Versi
 }
 
 /// Puts rows behind others; the first ones stay where they are.
-pub(super) fn append<T>(all: &mut Vec<T>, more: Vec<T>) {
+fn append<T>(all: &mut Vec<T>, more: Vec<T>) {
     if all.is_empty() {
         *all = more;
     } else {

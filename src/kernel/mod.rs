@@ -4,7 +4,8 @@
 //! ([`Metric::steps`](crate::metrics::Metric::steps)) can also be had from one pass over the rows of a
 //! ledger, because these are sorted by customer and day, or over the days of a [`Tally`] of events: no
 //! grouping by ids, no sort, no join. A metric names such a pass as data ([`Pass`]); an engine may run it in
-//! place of the query of the step, and gets the same rows, in any order unless other steps rely on it. Tests hold both against each other.
+//! place of the query of the step, and gets the same rows, in any order unless other steps rely on it. Tests hold
+//! both against each other.
 //!
 //! Passes walk the customers in parallel and sum whole numbers, so their result does not depend on threads.
 

@@ -64,6 +64,14 @@ impl<K: Copy + Eq + std::hash::Hash + Ord + Send, const N: usize> Sums<K, N> {
     }
 }
 
+/// What all shares have of something, one share after the other.
+pub(super) fn all<'a, S, T: Copy + 'a>(
+    shares: &'a [S],
+    of: impl Fn(&'a S) -> &'a Vec<T> + 'a,
+) -> impl Iterator<Item = T> + 'a {
+    shares.iter().flat_map(move |share| of(share).iter().copied())
+}
+
 /// A column of whole numbers.
 pub(super) fn ints(name: &str, values: impl Iterator<Item = i64>) -> Column {
     Int64Chunked::from_iter_values(name.into(), values).into_column()

@@ -6,7 +6,7 @@ use super::{Moves, Reasons, Step};
 use crate::expr::parts::{PARTS, part};
 use crate::expr::sequence::{CHANGED, ENDED, REVALUED};
 use crate::kernel::book::{Codes, Kind, NAMES};
-use crate::kernel::sums::{ints, texts};
+use crate::kernel::sums::{all, ints, texts};
 
 /// The movements of some customers, by customer, day and sequence.
 #[derive(Default)]
@@ -157,12 +157,6 @@ impl Told {
 
 /// All movements as one frame, with the columns of the query.
 pub(super) fn frame(of: &Moves<'_>, told: &[Told], reasons: Option<Codes>) -> PolarsResult<DataFrame> {
-    fn all<'a, T: Copy + 'a>(
-        told: &'a [Told],
-        of: impl Fn(&'a Told) -> &'a Vec<T> + 'a,
-    ) -> impl Iterator<Item = T> + 'a {
-        told.iter().flat_map(move |told| of(told).iter().copied())
-    }
     let height = told.iter().map(|told| told.days.len()).sum();
     let days = |name: &str, days: &mut dyn Iterator<Item = i32>| {
         Int32Chunked::from_iter_values(name.into(), days).into_date().into_column()

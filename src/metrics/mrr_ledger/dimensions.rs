@@ -5,7 +5,7 @@ use polars::prelude::*;
 use super::{CHANGE, Dimensions, MOVEMENT, MrrLedger, VERSION, in_order};
 use crate::expr::dims::{NOT_SET, cols_of, int};
 use crate::expr::key::packed;
-use crate::expr::sequence::REVALUED;
+use crate::expr::sequence::{INTO, OUT, REVALUED};
 use crate::expr::steps::first_of_series;
 use crate::metrics::Inputs;
 
@@ -125,8 +125,8 @@ impl MrrLedger {
             columns.extend(d.columns.iter().map(|c| if old { col(format!("previous_{c}")).alias(c.as_str()) } else { col(c.as_str()) }));
             moved.clone().select(columns)
         };
-        let out = transfer("transfer_out", 1, col("after"), int(0) - col("after"), nothing(), true);
-        let into = transfer("transfer_in", 2, nothing(), col("after"), col("after"), false);
+        let out = transfer("transfer_out", OUT, col("after"), int(0) - col("after"), nothing(), true);
+        let into = transfer("transfer_in", INTO, nothing(), col("after"), col("after"), false);
         let mut columns = cols_of(&MOVEMENT);
         columns.extend(cols_of(&extras));
         columns.extend(cols_of(&d.columns));
