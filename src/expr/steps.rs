@@ -40,6 +40,14 @@ pub struct StepsOf<'a> {
     pub pauses: bool,
 }
 
+/// Name of the step with the rows of [`daily`], of the ledger itself.
+pub const DAILY: &str = "daily";
+
+/// The changes of a ledger by currency and day, of which there are few: `currency`, `effective_on`, `mrr_delta`.
+pub fn daily(ledger: LazyFrame) -> LazyFrame {
+    ledger.group_by(cols_of(&["currency", "effective_on"])).agg([col("mrr_delta").sum()])
+}
+
 /// Name of a dimension's value before a step.
 pub fn previous(dimension: &str) -> String {
     format!("previous_{dimension}")

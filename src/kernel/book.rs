@@ -52,6 +52,23 @@ impl Kind {
     }
 }
 
+/// Where things begin when they are put side by side by their number below `all`; the last entry is how many there are.
+pub(super) fn firsts(numbers: impl Iterator<Item = u32>, all: usize) -> Vec<usize> {
+    let mut first = vec![0; all + 1];
+    for one in numbers {
+        first[one as usize + 1] += 1;
+    }
+    for at in 1..first.len() {
+        first[at] += first[at - 1];
+    }
+    first
+}
+
+/// An order within a day as books hold it.
+pub(super) fn sequence(order: i64) -> u8 {
+    u8::try_from(order).unwrap_or(0)
+}
+
 /// Texts as numbers; equal texts have equal numbers.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Codes {
@@ -212,12 +229,7 @@ impl Book {
             currencies: currencies.with(of_series(&currencies.of)),
             first_paid: bounds.iter().map(|row| first_paid[*row]).collect(),
             dated: days("effective_on")?,
-            sequence: ledger
-                .column("sequence")?
-                .i64()?
-                .into_no_null_iter()
-                .map(|s| u8::try_from(s).unwrap_or(0))
-                .collect(),
+            sequence: ledger.column("sequence")?.i64()?.into_no_null_iter().map(sequence).collect(),
             kinds: kinds.iter().map(|kind| Kind::named(kind.unwrap_or_default())).collect::<PolarsResult<_>>()?,
             delta: ints("mrr_delta")?,
             after: ints("mrr_after")?,

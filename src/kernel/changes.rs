@@ -9,7 +9,7 @@ use std::ops::Range;
 use polars::prelude::*;
 use rayon::prelude::*;
 
-use super::book::{Codes, number};
+use super::book::{Codes, firsts, number};
 use super::sums::{all, ints};
 use super::tally::IntArray;
 use crate::expr::key::pack;
@@ -123,13 +123,7 @@ impl Rows {
         };
         let days = |name: &str| Ok::<_, PolarsError>(frame.column(name)?.date()?.physical().rechunk().into_owned());
         let series = frame.column("series")?.u32()?;
-        let mut first = vec![0usize; series.max().map_or(0, |last| last as usize + 1) + 1];
-        for one in series.into_no_null_iter() {
-            first[one as usize + 1] += 1;
-        }
-        for at in 1..first.len() {
-            first[at] += first[at - 1];
-        }
+        let first = firsts(series.into_no_null_iter(), series.max().map_or(0, |last| last as usize + 1));
         let (mut next, mut order) = (first.clone(), vec![0; frame.height()]);
         for (row, one) in (0..).zip(series.into_no_null_iter()) {
             order[next[one as usize]] = row;
@@ -261,4 +255,74 @@ struct Told {
     paused_after: Vec<i64>,
     /// Where changes are taken apart.
     parts: Vec<[i64; PARTS.len()]>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The pass without products, or with them; nothing is known after day 90.
+    fn changes(lines: bool) -> Changes {
+        Changes { rows: "rows", order: 3, lines, pauses: false, horizon: 90, scale: 2 }
+    }
+
+    /// Intervals of one product and plan: series, first and last day, list price, units.
+    fn intervals(rows: &[(u32, i32, i32, i64, i64)]) -> DataFrame {
+        let ints = |name: &str, of: fn(&(u32, i32, i32, i64, i64)) -> i64| ints(name, rows.iter().map(of));
+        let days = |name: &str, of: fn(&(u32, i32, i32, i64, i64)) -> i32| {
+            Int32Chunked::from_iter_values(name.into(), rows.iter().map(of)).into_date().into_column()
+        };
+        let columns = vec![
+            UInt32Chunked::from_iter_values("series".into(), rows.iter().map(|r| r.0)).into_column(),
+            days("starts", |r| r.1),
+            days("ends", |r| r.2),
+            ints("list", |r| r.3),
+            Column::new("product".into(), vec!["crm"; rows.len()]),
+            ints("quantity", |r| r.4),
+            ints("items", |_| 1),
+            ints("plan", |_| 7),
+            ints("cycle", |_| 12),
+        ];
+        DataFrame::new(rows.len(), columns).unwrap()
+    }
+
+    fn column(frame: &DataFrame, name: &str) -> Vec<i64> {
+        let column = frame.column(name).unwrap().cast(&DataType::Int64).unwrap();
+        column.i64().unwrap().into_no_null_iter().collect()
+    }
+
+    #[test]
+    fn changes_are_netted_by_series_and_day_and_taken_apart() {
+        // Series 1 begins with one unit of 100, takes a second one on day 10, and still runs at the horizon. Series 0
+        // pays 30 from day 3 to day 5. Rows of the series are mixed.
+        let rows = intervals(&[(1, 10, 90, 200, 2), (0, 3, 5, 30, 1), (1, 0, 10, 100, 1)]);
+        let told = changes(true).run(&rows).unwrap().expect("nothing is missing");
+        assert_eq!(column(&told, "series"), [0, 0, 1, 1]);
+        assert_eq!(column(&told, "day"), [3, 5, 0, 10]);
+        assert_eq!(column(&told, "delta"), [30, -30, 100, 100]);
+        assert_eq!(column(&told, "after"), [30, 0, 100, 200]);
+        assert_eq!(column(&told, "product_delta"), [30, -30, 100, 0]);
+        assert_eq!(column(&told, "seats_delta"), [0, 0, 0, 100]);
+        let plain = changes(false).run(&rows).unwrap().expect("nothing is missing");
+        assert_eq!(plain.get_column_names(), ["key", "delta", "after", "series", "day"]);
+        assert!(plain.equals(&told.select(plain.get_column_names()).unwrap()));
+    }
+
+    #[test]
+    fn what_goes_on_at_the_same_price_is_no_change() {
+        let rows = intervals(&[(0, 0, 10, 100, 1), (0, 10, 20, 100, 1)]);
+        let told = changes(true).run(&rows).unwrap().expect("nothing is missing");
+        assert_eq!((column(&told, "day"), column(&told, "delta")), (vec![0, 20], vec![100, -100]));
+    }
+
+    #[test]
+    fn what_does_not_fit_or_is_missing_is_left_to_the_query() {
+        let rows = intervals(&[(0, 0, 10, i64::MAX, 1), (0, 0, 10, i64::MAX, 1)]);
+        for lines in [false, true] {
+            assert!(changes(lines).run(&rows).unwrap().is_none(), "two of the largest amounts, lines: {lines}");
+        }
+        let mut rows = intervals(&[(0, 0, 10, 100, 1)]);
+        rows.with_column(Column::full_null("list".into(), 1, &DataType::Int64)).unwrap();
+        assert!(changes(false).run(&rows).unwrap().is_none(), "no price");
+    }
 }

@@ -10,9 +10,10 @@ mod share;
 use polars::prelude::*;
 use rayon::prelude::*;
 
-use super::book::{Book, Codes, inverse};
+use super::book::{Book, Codes, inverse, sequence};
 use super::ids::{self, Id, Words, bounds};
 use super::versions::Versions;
+use crate::expr::sequence::CHANGED;
 use share::Share;
 
 /// A ledger made of nothing but the intervals of one source.
@@ -134,7 +135,7 @@ fn shared<T: Id, I: Iterator<Item = Option<T>>, J: Iterator<Item = Option<T>>>(
 /// All shares as one book, and the ids of its series.
 fn joined<T: Id>(shares: Vec<Share<T>>, rows: &Rows<'_>, versions: Option<&Versions>) -> (Book, Vec<T>) {
     let height = shares.iter().map(Share::height).sum();
-    let mut book = Book { bounds: vec![0], sequence: vec![CHANGED; height], ..Book::default() };
+    let mut book = Book { bounds: vec![0], sequence: vec![sequence(CHANGED); height], ..Book::default() };
     let codes = inverse(&rows.alphabet);
     let (mut ids, mut currencies, mut latest, mut reasons) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     for share in shares {
@@ -176,9 +177,6 @@ fn append<T>(all: &mut Vec<T>, more: Vec<T>) {
         all.extend(more);
     }
 }
-
-/// Rows of one day are told as a change of the amount; the ledger has rows of other sequences where there is more.
-const CHANGED: u8 = 4;
 
 #[cfg(test)]
 mod tests {

@@ -10,6 +10,7 @@
 //! Passes walk the customers in parallel and sum whole numbers, so their result does not depend on threads.
 
 mod book;
+mod chain;
 mod changes;
 mod cohorts;
 mod ids;
@@ -26,6 +27,7 @@ mod visits;
 mod whole;
 mod windows;
 
+pub use chain::Chain;
 pub use changes::Changes;
 pub use ledger::Intervals;
 pub use moves::{Conversion, Movements, Moves};

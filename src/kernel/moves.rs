@@ -258,3 +258,71 @@ impl Step {
         Some(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MOVES: Moves<'_> = Moves {
+        changes: "changes",
+        series: "series",
+        numbered: "numbered",
+        conversion: None,
+        lines: false,
+        pauses: false,
+        reasons: true,
+        reactivation: Some(365),
+        horizon: 1_000,
+    };
+
+    /// Changes of series 4: day, change, and what is paid after it.
+    fn steps(changes: &[(i32, i64, i64)], endings: DataFrame) -> Steps {
+        let ints = |name: &str, of: fn(&(i32, i64, i64)) -> i64| {
+            Int64Chunked::from_iter_values(name.into(), changes.iter().map(of)).into_column()
+        };
+        let columns = vec![
+            UInt32Chunked::from_iter_values("series".into(), changes.iter().map(|_| 4)).into_column(),
+            Int32Chunked::from_iter_values("day".into(), changes.iter().map(|c| c.0)).into_date().into_column(),
+            ints("delta", |c| c.1),
+            ints("after", |c| c.2),
+        ];
+        let changes = DataFrame::new(changes.len(), columns).unwrap();
+        let endings = endings.lazy().with_column(col("ends").cast(DataType::Date)).collect().unwrap();
+        Steps::from([("changes", changes), ("series", DataFrame::empty()), ("numbered", endings)])
+    }
+
+    #[test]
+    fn changes_are_told_by_kind_and_reason() {
+        let changes =
+            [(0, 100, 100), (10, 50, 150), (15, -30, 120), (20, -120, 0), (30, 40, 40), (40, -40, 0), (406, 7, 7)];
+        // On day 20 two intervals end: the reason of the larger one counts. What ends on day 40 has none.
+        let endings = df!(
+            "series" => [4u32, 4, 4],
+            "ends" => [20, 20, 40],
+            "list" => [20i64, 100, 40],
+            "reason" => [Some("too dear"), Some("closed"), None],
+        );
+        let told = MOVES.run(&steps(&changes, endings.unwrap())).unwrap().expect("nothing is missing");
+        let texts = |name: &str| {
+            let column = told.column(name).unwrap().str().unwrap().iter();
+            column.map(|text| text.unwrap_or("-").to_owned()).collect::<Vec<_>>()
+        };
+        // 406 is 366 days after 40: who comes back so late is new.
+        let kinds = ["new", "expansion", "contraction", "churn", "reactivation", "churn", "new"];
+        assert_eq!(texts("kind"), kinds);
+        assert_eq!(texts("reason"), ["-", "-", "-", "closed", "-", "-", "-"]);
+        let before: Vec<_> = told.column("before").unwrap().i64().unwrap().into_no_null_iter().collect();
+        assert_eq!(before, [0, 100, 150, 120, 0, 40, 0]);
+        let paid: Vec<_> =
+            told.column("first_paid_on").unwrap().date().unwrap().physical().into_no_null_iter().collect();
+        assert_eq!(paid, [0, 0, 0, 0, 0, 0, 406]);
+    }
+
+    #[test]
+    fn a_step_that_is_not_there_is_left_to_the_query() {
+        let endings = || df!("series" => [4u32], "ends" => [20], "list" => [20i64], "reason" => ["closed"]).unwrap();
+        let mut steps = steps(&[(0, 100, 100)], endings());
+        steps.remove("numbered");
+        assert!(MOVES.run(&steps).unwrap().is_none());
+    }
+}

@@ -3,7 +3,7 @@
 use polars::prelude::*;
 use rayon::prelude::*;
 
-use super::book::{Codes, inverse, number};
+use super::book::{Codes, firsts, inverse, number};
 use super::ids::{Id, Numbers, Words, numbers, texts};
 
 /// Rows with `customer_id` and `currency`, and the steps made of them.
@@ -70,17 +70,11 @@ impl Numbering {
         distinct.par_sort_unstable();
         distinct.dedup();
         // The series of a customer stand side by side.
-        let mut first = vec![0u32; order.len() + 1];
-        for key in &distinct {
-            first[(key >> 32) as usize + 1] += 1;
-        }
-        for at in 1..first.len() {
-            first[at] += first[at - 1];
-        }
+        let first = firsts(distinct.iter().map(|key| number((key >> 32) as usize)), order.len());
         let of_row = keys.iter().map(|key| {
             let customer = (key >> 32) as usize;
-            let own = &distinct[first[customer] as usize..first[customer + 1] as usize];
-            first[customer] + number(own.iter().position(|known| known == key).unwrap_or(0))
+            let own = &distinct[first[customer]..first[customer + 1]];
+            number(first[customer] + own.iter().position(|known| known == key).unwrap_or(0))
         });
         let of_row = of_row.collect();
         let codes = inverse(&alphabet);

@@ -4,7 +4,7 @@ use std::cmp::Ordering;
 
 use polars::prelude::*;
 
-use super::book::{Codes, Dimension};
+use super::book::{Codes, Dimension, firsts};
 use super::ids::{Id, Numbers};
 use crate::expr::dims::NOT_SET;
 
@@ -85,13 +85,7 @@ impl Versions {
         rows.reverse();
         rows.dedup_by(|(a, one), (b, other)| a == b && self.day(*one) == self.day(*other));
         rows.reverse();
-        let mut first = vec![0; customers as usize + 1];
-        for (customer, _) in &rows {
-            first[*customer as usize + 1] += 1;
-        }
-        for at in 1..first.len() {
-            first[at] += first[at - 1];
-        }
+        let first = firsts(rows.iter().map(|(customer, _)| *customer), customers as usize);
         Ok(Histories { of_series, first, rows: rows.into_iter().map(|(_, row)| row).collect() })
     }
 }

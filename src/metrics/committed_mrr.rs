@@ -206,7 +206,7 @@ impl Metric for CommittedMrr {
 
     fn identities(&self, inputs: &Inputs, output: &LazyFrame) -> PolarsResult<Vec<Identity>> {
         let total = || output.clone().filter(col("is_total"));
-        let closing = inputs.get(&self.from)?.group_by([col("currency")]).agg([col("mrr_delta").sum().alias("expected")]);
+        let closing = inputs.daily(&self.from)?.group_by([col("currency")]).agg([col("mrr_delta").sum().alias("expected")]);
         let gains = GAINS.iter().fold(col("mrr"), |sum, k| sum + col(scheduled(k)));
         let twelfth = |arr: &str| col(arr).floor_div(int(12));
         let fits = twelfth("committed_arr").eq(col("committed_mrr")).and(twelfth("contracted_arr").eq(gains));

@@ -6,6 +6,7 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use polars::prelude::*;
 
 use crate::expr::condense::{Condense, condensed};
+use crate::expr::steps::daily;
 use crate::kernel::Tally;
 
 /// The frames a query reads, by the name of the source or table.
@@ -20,7 +21,7 @@ pub struct Inputs {
 impl Inputs {
     /// Makes `frame` available as `name`.
     pub fn insert(&mut self, name: impl Into<String>, frame: LazyFrame) {
-        self.insert_promised(name).keep(frame);
+        self.insert_promised(name).keep(frame, None);
     }
 
     /// Makes a frame available as `name` that is still to come: whoever asks for it waits until the promise is kept.
@@ -92,6 +93,18 @@ impl Inputs {
     /// # Errors
     /// When the plan did not provide it, which is a bug; when a promise was broken.
     pub fn get(&self, name: &str) -> PolarsResult<LazyFrame> {
+        self.wait(name).map(|kept| kept.rows)
+    }
+
+    /// The changes of a ledger by currency and day: [`daily`].
+    ///
+    /// # Errors
+    /// As [`Inputs::get`].
+    pub fn daily(&self, ledger: &str) -> PolarsResult<LazyFrame> {
+        self.wait(ledger).map(|kept| kept.daily.unwrap_or_else(|| daily(kept.rows)))
+    }
+
+    fn wait(&self, name: &str) -> PolarsResult<Kept> {
         let Some(promised) = self.frames.get(name) else {
             polars_bail!(InvalidOperation: "the plan provides no frame `{name}`");
         };
@@ -111,16 +124,24 @@ struct Promised {
 enum State {
     #[default]
     Open,
-    Kept(Box<LazyFrame>),
+    Kept(Box<Kept>),
     Broken,
 }
 
+/// A frame that is there.
+#[derive(Clone)]
+struct Kept {
+    rows: LazyFrame,
+    /// Of a ledger its changes by currency and day, where these were summed already.
+    daily: Option<LazyFrame>,
+}
+
 impl Promised {
-    fn wait(&self) -> Option<LazyFrame> {
+    fn wait(&self) -> Option<Kept> {
         let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let is_open = |state: &mut State| matches!(state, State::Open);
         let state = self.settled.wait_while(state, is_open).unwrap_or_else(PoisonError::into_inner);
-        if let State::Kept(frame) = &*state { Some(LazyFrame::clone(frame)) } else { None }
+        if let State::Kept(kept) = &*state { Some(Kept::clone(kept)) } else { None }
     }
 
     fn settle(&self, to: State) {
@@ -136,9 +157,9 @@ impl Promised {
 pub struct Promise(Arc<Promised>);
 
 impl Promise {
-    /// Provides the frame.
-    pub fn keep(self, frame: LazyFrame) {
-        self.0.settle(State::Kept(Box::new(frame)));
+    /// Provides the frame; of a ledger also [`daily`], where that is known.
+    pub fn keep(self, rows: LazyFrame, daily: Option<LazyFrame>) {
+        self.0.settle(State::Kept(Box::new(Kept { rows, daily })));
     }
 }
 
@@ -159,7 +180,7 @@ mod tests {
         let (asks, own) = (inputs.clone(), df!("a" => [1i64, 2]).unwrap());
         let found = std::thread::scope(|scope| {
             let found = scope.spawn(|| asks.get("ledger").and_then(LazyFrame::collect));
-            promise.keep(own.clone().lazy());
+            promise.keep(own.clone().lazy(), None);
             found.join().unwrap()
         });
         assert!(found.unwrap().equals(&own));

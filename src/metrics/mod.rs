@@ -10,7 +10,7 @@ use serde::Serialize;
 pub use inputs::{Inputs, Promise};
 
 use crate::expr::condense::{Condense, Project};
-use crate::kernel::{Numbering, Pass, Whole};
+use crate::kernel::{Chain, Numbering, Pass, Whole};
 use crate::plan::resolver::Resolver;
 use crate::schema::TableSchema;
 
@@ -115,6 +115,11 @@ pub trait Metric: Send + Sync {
 
     /// The whole table as a pass over steps, where it is a ledger for which there is one.
     fn whole(&self) -> Option<Whole<'_>> {
+        None
+    }
+
+    /// What one walk over the written rows proves, where they are a ledger.
+    fn chain(&self) -> Option<Chain> {
         None
     }
 

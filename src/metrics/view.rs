@@ -256,11 +256,8 @@ impl LedgerView {
             ])
             .with_column(self.periods.index(col("last_start")).alias("last"));
         let key = [col("currency")];
-        // Days first: there are few, and each is in one period.
-        let sums = self
-            .ledger(inputs)?
-            .group_by(cols_of(&["currency", "effective_on"]))
-            .agg([col("mrr_delta").sum()])
+        let sums = inputs
+            .daily(&self.from)?
             .with_column(index.alias("period"))
             .join(last.clone(), key.clone(), key.clone(), JoinArgs::new(JoinType::Inner))
             .filter(col("period").lt_eq(col("last")))

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::panic::resume_unwind;
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -13,10 +14,12 @@ use super::{Computed, Done, Run, one, pending, query_failed};
 use crate::engine::checked::{check, figures};
 use crate::engine::write::{Written, staged, write};
 use crate::engine::{EngineError, Stage, TableOutcome, TableState};
+use crate::expr::steps::DAILY;
 use crate::kernel::{Rows, Shelf};
 use crate::metrics::{Inputs, Promise};
 use crate::plan::TablePlan;
 use crate::publish::{Staging, Verified};
+use crate::sources;
 
 /// A computed table on its way to staging.
 struct Leaving<'t> {
@@ -164,29 +167,34 @@ impl Run<'_> {
         if self.watch.cancelled() {
             return Ok(None);
         }
-        let Leaving { table, computed: Computed { rows, attrition, inputs }, promise, written, .. } = leaving;
+        let Leaving { table, computed: Computed { rows, attrition, mut inputs }, promise, written, .. } = leaving;
         let height = u64::try_from(rows.height()).unwrap_or(u64::MAX);
         let failed = |e: PolarsError| query_failed("checking", table, &e);
         let headlines = figures(table, &rows);
         let path = staging.file(&table.name);
-        let (file, output) = if table.published {
+        let (file, output, walked) = if table.published {
             self.watch.stage(Stage::Writing { table: &table.name });
             let file = writers.install(|| write(self.plan, table, &rows, &path))?;
             drop(rows);
-            (Some(file), staged(table, &path).map_err(failed)?)
+            (Some(file), staged(table, &path).map_err(failed)?, self.walked(table, &path))
         } else {
-            (None, rows.frame().map_err(failed)?.lazy())
+            (None, rows.frame().map_err(failed)?.lazy(), None)
         };
+        let (proven, daily) = walked.map_or_else(Default::default, |(proven, daily)| (proven, Some(daily.lazy())));
+        if let Some(daily) = &daily {
+            inputs.put_step(DAILY, daily.clone());
+        }
         // Nobody has to wait for what comes now: nothing that rests on a broken table is published.
         if let Some(promise) = promise {
-            promise.keep(output.clone());
+            promise.keep(output.clone(), daily);
         }
         drop(written);
         // Disks take their time to make a file durable.
         let (file, checks) = std::thread::scope(|scope| {
             let verified = scope.spawn(|| file.map(|file| self.verified(table, &file)).transpose());
             self.watch.stage(Stage::Checking { table: &table.name });
-            let checks = table.metric.identities(&inputs, &output).and_then(check).map_err(failed);
+            let checks = table.metric.identities(&inputs, &output);
+            let checks = checks.and_then(|all| check(all, &proven)).map_err(failed);
             (verified.join().unwrap_or_else(|panic| resume_unwind(panic)), checks)
         });
         let (file, checks) = (file?, checks?);
@@ -197,6 +205,20 @@ impl Run<'_> {
             TableState::Rejected { rows: height }
         };
         Ok(Some(Done { told: TableOutcome { attrition, checks, headlines, ..pending(table, state) }, file }))
+    }
+
+    /// What a walk over the file of a ledger proves, and the changes by day that it sums up. What a walk cannot prove,
+    /// or cannot read, is left to the queries: these say what is wrong.
+    fn walked(&self, table: &TablePlan, path: &Path) -> Option<(Vec<&'static str>, DataFrame)> {
+        let chain = table.metric.chain().filter(|_| !self.queries_only)?;
+        let daily = sources::guarded(|| chain.walk(path)).unwrap_or_else(|words| polars_bail!(ComputeError: "{words}"));
+        match daily {
+            Ok(daily) => daily.map(|daily| (chain.proves, daily)),
+            Err(error) => {
+                tracing::debug!(table = table.name, %error, "not walked");
+                None
+            }
+        }
     }
 
     fn verified(&self, table: &TablePlan, file: &Written<'_>) -> Result<Verified, EngineError> {

@@ -8,7 +8,7 @@ use super::kinds::{Row, Told};
 use crate::expr::parts::PARTS;
 use crate::expr::sequence::{INTO, OUT};
 use crate::kernel::Steps;
-use crate::kernel::book::{Book, Codes, Kind};
+use crate::kernel::book::{Book, Codes, Kind, sequence};
 use crate::kernel::versions::{Histories, UNUSED, Versions};
 
 /// A ledger that is made of more than intervals, from its steps.
@@ -183,7 +183,7 @@ fn joined(told: Vec<(Told, Vec<u32>)>, reasons: bool) -> (Book, Vec<u32>, Vec<u3
             }
         }
         book.dated.extend(told.days);
-        book.sequence.extend(told.sequence.iter().map(|sequence| u8::try_from(*sequence).unwrap_or(0)));
+        book.sequence.extend(told.sequence.iter().map(|order| sequence(*order)));
         book.kinds.extend(told.kinds);
         book.delta.extend(told.delta);
         book.after.extend(told.after);
