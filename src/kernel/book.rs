@@ -64,6 +64,19 @@ pub(super) fn firsts(numbers: impl Iterator<Item = u32>, all: usize) -> Vec<usiz
     first
 }
 
+/// A piece of a column.
+pub(super) type Array<T> = <T as PolarsDataType>::Array;
+
+/// A column as it lies.
+pub(super) fn arrays<T: PolarsDataType>(column: &ChunkedArray<T>) -> Vec<Array<T>> {
+    column.downcast_iter().cloned().collect()
+}
+
+/// A column in one piece, of which rows are asked one by one.
+pub(super) fn array<T: PolarsDataType>(column: &ChunkedArray<T>) -> Array<T> {
+    column.rechunk().downcast_as_array().clone()
+}
+
 /// An order within a day as books hold it.
 pub(super) fn sequence(order: i64) -> u8 {
     u8::try_from(order).unwrap_or(0)

@@ -22,6 +22,8 @@ use parquet::errors::ParquetError;
 use polars::prelude::*;
 use rayon::prelude::*;
 
+use super::sums::Sums;
+
 /// What a walk over the file of a ledger has to prove.
 #[derive(Clone, Debug)]
 pub struct Chain {
@@ -184,7 +186,7 @@ struct Stretch {
     /// Sum of the magnitudes of the changes, less than [`MOST`].
     magnitude: u128,
     /// Changes by currency and day.
-    days: BTreeMap<String, PlHashMap<i32, i64>>,
+    days: BTreeMap<String, Sums<i32, 1>>,
 }
 
 impl Stretch {
@@ -200,7 +202,7 @@ impl Stretch {
             }
             let currency = rows.currency.value(series.start);
             if !self.days.contains_key(currency) {
-                self.days.insert(currency.to_owned(), PlHashMap::default());
+                self.days.insert(currency.to_owned(), Sums::new());
             }
             let Some(days) = self.days.get_mut(currency) else { return false };
             for row in series.clone() {
@@ -212,7 +214,7 @@ impl Stretch {
                 }
                 // Less than what 64 bits hold, by the line above.
                 let Ok(delta) = i64::try_from(delta) else { return false };
-                *days.entry(rows.day.value(row)).or_default() += delta;
+                days.of(rows.day.value(row))[0] += delta;
                 amount = after;
             }
         }
@@ -235,8 +237,8 @@ impl Stretch {
             return None;
         }
         for (currency, days) in next.days {
-            let known = self.days.entry(currency).or_default();
-            days.into_iter().for_each(|(day, delta)| *known.entry(day).or_default() += delta);
+            let known = self.days.remove(&currency).unwrap_or_else(Sums::new);
+            self.days.insert(currency, known.merged(days));
         }
         self.ends = match (self.ends, next.ends) {
             (Some((first, _)), Some((_, last))) => Some((first, last)),
@@ -249,8 +251,7 @@ impl Stretch {
     /// The changes by currency and day: `currency`, `effective_on`, `mrr_delta`.
     fn daily(self) -> PolarsResult<DataFrame> {
         let rows = self.days.into_iter().flat_map(|(currency, days)| {
-            let days: BTreeMap<i32, i64> = days.into_iter().collect();
-            days.into_iter().map(move |(day, delta)| (currency.clone(), day, delta))
+            days.rows().into_iter().map(move |(day, [delta])| (currency.clone(), day, delta))
         });
         let rows: Vec<(String, i32, i64)> = rows.collect();
         let columns = vec![

@@ -10,7 +10,7 @@ mod share;
 use polars::prelude::*;
 use rayon::prelude::*;
 
-use super::book::{Book, Codes, inverse, sequence};
+use super::book::{Array, Book, Codes, array, arrays, inverse, sequence};
 use super::ids::{self, Id, Words, bounds};
 use super::versions::Versions;
 use crate::expr::sequence::CHANGED;
@@ -33,15 +33,21 @@ pub struct Intervals<'a> {
 }
 
 /// Intervals column by column.
-struct Rows<'a> {
+struct Rows {
     currencies: Codes,
     /// Place of each currency by the alphabet, as the ledger has them.
     alphabet: Vec<u32>,
-    starts: &'a Int32Chunked,
-    ends: &'a Int32Chunked,
-    list: &'a Int64Chunked,
-    recurs: &'a BooleanChunked,
+    /// The rows one after the other, in the pieces that queries leave.
+    pieces: Vec<Piece>,
     reasons: Option<Codes>,
+}
+
+/// Rows that lie side by side.
+struct Piece {
+    starts: Array<Int32Type>,
+    ends: Array<Int32Type>,
+    list: Array<Int64Type>,
+    recurs: Array<BooleanType>,
 }
 
 /// A row that pays something for at least one day.
@@ -52,77 +58,89 @@ struct Interval {
     list: i64,
 }
 
-impl<'a> Rows<'a> {
-    fn new(items: &'a DataFrame) -> PolarsResult<Self> {
-        let days = |name: &str| Ok::<_, PolarsError>(items.column(name)?.date()?.physical());
+impl Rows {
+    /// The pieces of all columns have to be the same.
+    fn new(items: &DataFrame) -> PolarsResult<Self> {
+        let days = |name: &str| Ok::<_, PolarsError>(arrays(items.column(name)?.date()?.physical()));
         let currencies = Codes::new(items.column("currency")?.str()?);
         let reasons = items.column("reason").ok().map(|reasons| reasons.str().map(Codes::new)).transpose()?;
-        Ok(Self {
-            alphabet: currencies.places(),
-            currencies,
-            starts: days("starts")?,
-            ends: days("ends")?,
-            list: items.column("list")?.i64()?,
-            recurs: items.column("recurs")?.bool()?,
-            reasons,
-        })
+        let (list, recurs) = (arrays(items.column("list")?.i64()?), arrays(items.column("recurs")?.bool()?));
+        let columns = days("starts")?.into_iter().zip(days("ends")?).zip(list.into_iter().zip(recurs));
+        let piece = |((starts, ends), (list, recurs))| Piece { starts, ends, list, recurs };
+        Ok(Self { alphabet: currencies.places(), currencies, pieces: columns.map(piece).collect(), reasons })
     }
 
-    /// By row the interval, where there is one.
-    fn intervals(&self) -> impl Iterator<Item = Option<Interval>> {
-        let days = self.starts.iter().zip(self.ends.iter());
-        days.zip(self.list.iter().zip(self.recurs.iter())).map(|((starts, ends), (list, recurs))| {
-            let interval = Interval { starts: starts?, ends: ends?, list: list? };
-            (recurs? && interval.ends > interval.starts && interval.list != 0).then_some(interval)
-        })
+    fn height(&self) -> usize {
+        self.currencies.of.len()
+    }
+}
+
+impl Piece {
+    fn height(&self) -> usize {
+        self.list.len()
+    }
+
+    /// The interval of a row, where it is one.
+    fn interval(&self, row: usize) -> Option<Interval> {
+        let interval = Interval { starts: self.starts.get(row)?, ends: self.ends.get(row)?, list: self.list.get(row)? };
+        (self.recurs.get(row)? && interval.ends > interval.starts && interval.list != 0).then_some(interval)
     }
 }
 
 /// The book of a ledger; `None` where a row has no customer or currency, or an amount does not fit: the
 /// query of the ledger tells these apart.
 pub(super) fn book(of: &Intervals<'_>, items: &DataFrame, versions: Option<&DataFrame>) -> PolarsResult<Option<Book>> {
-    let rows = Rows::new(items)?;
+    let mut items = items.clone();
+    items.align_chunks();
+    let rows = Rows::new(&items)?;
     let known = versions.map(|versions| Versions::new(of.dimensions, versions)).transpose()?;
     let (own, other) = (items.column("customer_id")?, versions.map(|v| v.column("customer_id")).transpose()?);
     let known = known.as_ref();
     if own.dtype() != &DataType::String {
-        let (own, other) = (own.i64()?, other.map(Column::i64).transpose()?);
-        let sample = sampled(own.len(), |row| own.get(row));
-        let versions = known.zip(other).map(|(known, ids)| (known, || ids.iter()));
-        return Ok(shared(of, &rows, sample, || own.iter(), versions, |ids| ids::numbers(ids.into_iter())));
+        let (own, other) = (arrays(own.i64()?), other.map(|ids| ids.i64().map(array)).transpose()?);
+        let versions = known.zip(other.as_ref()).map(|(known, ids)| (known, |row| ids.get(row)));
+        return Ok(shared(of, &rows, |piece, row| own[piece].get(row), versions, |ids| ids::numbers(ids.into_iter())));
     }
-    let (own, other) = (own.str()?, other.map(Column::str).transpose()?);
-    let Some(words) = Words::of(own) else {
-        let sample = sampled(own.len(), |row| own.get(row));
-        let versions = known.zip(other).map(|(known, ids)| (known, || ids.iter()));
-        return Ok(shared(of, &rows, sample, || own.iter(), versions, |ids| ids::texts(ids.into_iter())));
+    let words = Words::of(own.str()?);
+    let (own, other) = (arrays(own.str()?), other.map(|ids| ids.str().map(array)).transpose()?);
+    let Some(words) = words else {
+        let versions = known.zip(other.as_ref()).map(|(known, ids)| (known, |row| ids.get(row)));
+        return Ok(shared(of, &rows, |piece, row| own[piece].get(row), versions, |ids| ids::texts(ids.into_iter())));
     };
-    let word = |id: Option<&str>| id.and_then(|id| words.word(id));
-    let sample = sampled(own.len(), |row| word(own.get(row)));
-    let versions = known.zip(other).map(|(known, ids)| (known, || ids.iter().map(word)));
-    Ok(shared(of, &rows, sample, || own.iter().map(word), versions, |ids| words.column(ids.into_iter())))
+    let versions = known.zip(other.as_ref());
+    let versions = versions.map(|(known, ids)| (known, |row| ids.get(row).and_then(|id| words.word(id))));
+    let own = |piece: usize, row| own[piece].get(row).and_then(|id| words.word(id));
+    Ok(shared(of, &rows, own, versions, |ids| words.column(ids.into_iter())))
 }
 
 /// Some ids, evenly spread over the rows.
-fn sampled<T>(rows: usize, id: impl Fn(usize) -> Option<T>) -> Vec<T> {
+fn sampled<T>(rows: &Rows, id: impl Fn(usize, usize) -> Option<T>) -> Vec<T> {
     const SAMPLE: usize = 1024;
-    (0..rows).step_by(rows.div_ceil(SAMPLE).max(1)).filter_map(id).collect()
+    let step = rows.height().div_ceil(SAMPLE).max(1);
+    let (mut sample, mut next) = (Vec::with_capacity(SAMPLE), 0);
+    for (at, piece) in rows.pieces.iter().enumerate() {
+        while next < piece.height() {
+            sample.extend(id(at, next));
+            next += step;
+        }
+        next -= piece.height();
+    }
+    sample
 }
 
-/// As [`book`], from the ids of the rows and of the versions; `column` makes a column of ids.
-fn shared<T: Id, I: Iterator<Item = Option<T>>, J: Iterator<Item = Option<T>>>(
+/// As [`book`], from the ids of the rows, by piece and place, and of the versions; `column` makes a column of ids.
+fn shared<T: Id>(
     of: &Intervals<'_>,
-    rows: &Rows<'_>,
-    sample: Vec<T>,
-    ids: impl Fn() -> I + Sync,
-    versions: Option<(&Versions, impl Fn() -> J + Sync)>,
+    rows: &Rows,
+    id: impl Fn(usize, usize) -> Option<T> + Sync,
+    versions: Option<(&Versions, impl Fn(usize) -> Option<T> + Sync)>,
     column: impl Fn(Vec<T>) -> Column,
 ) -> Option<Book> {
-    let bounds = bounds(sample, rayon::current_num_threads());
+    let bounds = bounds(sampled(rows, &id), rayon::current_num_threads());
     let shares = (0..=bounds.len()).into_par_iter().map(|range| {
-        let mut share = Share::new(of, rows, ids(), &bounds, range)?;
-        if let Some((versions, ids)) = &versions {
-            share.find_versions(versions, ids(), &bounds, range);
+        let mut share = Share::new(of, rows, &id, &bounds, range)?;
+        if let Some((versions, id)) = &versions {
+            share.find_versions(versions, id, &bounds, range);
         }
         Some(share)
     });
@@ -133,7 +151,7 @@ fn shared<T: Id, I: Iterator<Item = Option<T>>, J: Iterator<Item = Option<T>>>(
 }
 
 /// All shares as one book, and the ids of its series.
-fn joined<T: Id>(shares: Vec<Share<T>>, rows: &Rows<'_>, versions: Option<&Versions>) -> (Book, Vec<T>) {
+fn joined<T: Id>(shares: Vec<Share<T>>, rows: &Rows, versions: Option<&Versions>) -> (Book, Vec<T>) {
     let height = shares.iter().map(Share::height).sum();
     let mut book = Book { bounds: vec![0], sequence: vec![sequence(CHANGED); height], ..Book::default() };
     let codes = inverse(&rows.alphabet);

@@ -1,30 +1,45 @@
 //! Sums of whole numbers by key, made in parallel.
 
+use std::hash::{Hash, Hasher};
+
 use polars::prelude::*;
 use rayon::prelude::*;
 
+use super::book::number;
+
 /// Sums by key; every key that was touched is there, also where its sums are zero.
+///
+/// Rows ask for few keys, each of them often, so that most are found without the table of all.
 pub(super) struct Sums<K, const N: usize> {
     at: PlHashMap<K, usize>,
+    /// By the last bits of a mixed key where it was found last.
+    near: Vec<u32>,
     rows: Vec<(K, [i64; N])>,
 }
 
-impl<K: Copy + Eq + std::hash::Hash + Ord + Send, const N: usize> Sums<K, N> {
+impl<K: Copy + Eq + Hash + Ord + Send, const N: usize> Sums<K, N> {
+    const NEAR: usize = 1 << 12;
+
     pub(super) fn new() -> Self {
-        Self { at: PlHashMap::default(), rows: Vec::new() }
+        Self { at: PlHashMap::default(), near: vec![0; Self::NEAR], rows: Vec::new() }
     }
 
     /// The sums of a key.
     pub(super) fn of(&mut self, key: K) -> &mut [i64; N] {
-        let rows = &mut self.rows;
-        let at = *self.at.entry(key).or_insert_with(|| {
-            rows.push((key, [0; N]));
-            rows.len() - 1
-        });
-        &mut self.rows[at].1
+        let near = &mut self.near[Mix::of(key) & (Self::NEAR - 1)];
+        if self.rows.get(*near as usize).is_none_or(|(known, _)| *known != key) {
+            let rows = &mut self.rows;
+            let at = *self.at.entry(key).or_insert_with(|| {
+                rows.push((key, [0; N]));
+                rows.len() - 1
+            });
+            *near = number(at);
+        }
+        &mut self.rows[*near as usize].1
     }
 
-    fn merged(mut self, other: Self) -> Self {
+    /// The sums of both.
+    pub(super) fn merged(mut self, other: Self) -> Self {
         for (key, sums) in other.rows {
             for (sum, more) in self.of(key).iter_mut().zip(sums) {
                 *sum += more;
@@ -58,9 +73,44 @@ impl<K: Copy + Eq + std::hash::Hash + Ord + Send, const N: usize> Sums<K, N> {
         shares.into_iter().reduce(Self::merged).unwrap_or_else(Self::new).rows()
     }
 
-    fn rows(mut self) -> Vec<(K, [i64; N])> {
+    /// The sums by key in ascending order.
+    pub(super) fn rows(mut self) -> Vec<(K, [i64; N])> {
         self.rows.sort_unstable_by_key(|(key, _)| *key);
         self.rows
+    }
+}
+
+/// Mixes whole numbers, fast and well enough to tell neighbours apart.
+struct Mix(u64);
+
+impl Mix {
+    fn of(key: impl Hash) -> usize {
+        let mut mix = Self(0);
+        key.hash(&mut mix);
+        // The first bits of a product depend on all bits of its factors.
+        (mix.0 >> 32) as usize
+    }
+}
+
+impl Hasher for Mix {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        bytes.iter().for_each(|byte| self.write_u64(u64::from(*byte)));
+    }
+
+    fn write_u32(&mut self, value: u32) {
+        self.write_u64(u64::from(value));
+    }
+
+    fn write_u64(&mut self, value: u64) {
+        self.0 = (self.0.rotate_left(5) ^ value).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    }
+
+    fn write_usize(&mut self, value: usize) {
+        self.write_u64(value as u64);
     }
 }
 

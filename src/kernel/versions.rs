@@ -28,6 +28,11 @@ impl Versions {
         Ok(Self { days, columns, alphabets })
     }
 
+    /// Number of rows.
+    pub(super) fn height(&self) -> usize {
+        self.days.len()
+    }
+
     /// Whether a row comes after another of the same customer; of equal days, the values decide by the alphabet.
     pub(super) fn is_later(&self, row: usize, than: usize) -> bool {
         self.compared(row, than).is_ge()

@@ -4,108 +4,52 @@
 //! batches lie scattered between what was let go, and hold several times the memory that they fill.
 
 use polars::prelude::*;
-use polars_arrow::array::MutablePlString;
+use polars::series::builder::SeriesBuilder;
+use polars_arrow::array::builder::ShareStrategy;
 
 /// Columns that grow with every batch.
 pub(super) struct Columns {
     names: Vec<PlSmallStr>,
-    columns: Vec<Growing>,
+    columns: Vec<SeriesBuilder>,
     height: usize,
-}
-
-/// A column that grows.
-enum Growing {
-    Texts(PlSmallStr, MutablePlString),
-    Bools(BooleanChunkedBuilder),
-    Floats(PrimitiveChunkedBuilder<Float64Type>),
-    /// Whole numbers, and what is one inside.
-    Ints(PrimitiveChunkedBuilder<Int64Type>, DataType),
-    Days(PrimitiveChunkedBuilder<Int32Type>),
-    Numbers(PrimitiveChunkedBuilder<UInt32Type>),
-    Other(Series),
 }
 
 impl Columns {
     /// For at most so many rows; room that stays empty costs nothing.
     pub(super) fn new(schema: &Schema, rows: usize) -> Self {
-        let column = |name: &PlSmallStr, dtype: &DataType| {
-            let name = name.clone();
-            match dtype {
-                DataType::String => Growing::Texts(name, MutablePlString::with_capacity(rows)),
-                DataType::Boolean => Growing::Bools(BooleanChunkedBuilder::new(name, rows)),
-                DataType::Float64 => Growing::Floats(PrimitiveChunkedBuilder::new(name, rows)),
-                DataType::Int64 | DataType::Datetime(..) => {
-                    Growing::Ints(PrimitiveChunkedBuilder::new(name, rows), dtype.clone())
-                }
-                DataType::Date => Growing::Days(PrimitiveChunkedBuilder::new(name, rows)),
-                DataType::UInt32 => Growing::Numbers(PrimitiveChunkedBuilder::new(name, rows)),
-                _ => Growing::Other(Series::new_empty(name, dtype)),
-            }
+        let column = |dtype: &DataType| {
+            let mut column = SeriesBuilder::new(dtype.clone());
+            column.reserve(rows);
+            column
         };
         Self {
             names: schema.iter_names().cloned().collect(),
-            columns: schema.iter().map(|(name, dtype)| column(name, dtype)).collect(),
+            columns: schema.iter_values().map(column).collect(),
             height: 0,
         }
     }
 
     /// Adds the rows of a batch; it may have further columns.
     pub(super) fn add(&mut self, batch: &DataFrame) -> PolarsResult<()> {
-        for (name, column) in self.names.iter().zip(&mut self.columns) {
-            column.add(batch.column(name)?)?;
+        for (name, own) in self.names.iter().zip(&mut self.columns) {
+            let column = batch.column(name)?;
+            polars_ensure!(own.dtype() == column.dtype(), SchemaMismatch: "`{name}` is {} here", column.dtype());
+            own.extend(column.as_materialized_series(), share(column));
         }
         self.height += batch.height();
         Ok(())
     }
 
     pub(super) fn finish(self) -> PolarsResult<DataFrame> {
-        DataFrame::new(self.height, self.columns.into_iter().map(Growing::finish).collect())
+        let columns = self.names.into_iter().zip(self.columns).map(|(name, own)| own.freeze(name).into_column());
+        DataFrame::new(self.height, columns.collect())
     }
 }
 
-impl Growing {
-    fn add(&mut self, column: &Column) -> PolarsResult<()> {
-        match self {
-            Self::Texts(_, own) => column.str()?.downcast_iter().for_each(|texts| {
-                if texts.total_buffer_len() == 0 {
-                    // Of short texts their views are all there is.
-                    own.extend_from_array(texts);
-                } else {
-                    // So that nothing is held of the batch.
-                    texts.iter().for_each(|text| own.push(text));
-                }
-            }),
-            Self::Bools(own) => column.bool()?.iter().for_each(|value| own.append_option(value)),
-            Self::Floats(own) => extend(own, column.f64()?),
-            Self::Ints(own, DataType::Datetime(..)) => extend(own, column.datetime()?.physical()),
-            Self::Ints(own, _) => extend(own, column.i64()?),
-            Self::Days(own) => extend(own, column.date()?.physical()),
-            Self::Numbers(own) => extend(own, column.u32()?),
-            Self::Other(own) => own.append(column.as_materialized_series()).map(drop)?,
-        }
-        Ok(())
-    }
-
-    fn finish(self) -> Column {
-        match self {
-            Self::Texts(name, own) => StringChunked::with_chunk(name, own.freeze()).into_column(),
-            Self::Bools(own) => own.finish().into_column(),
-            Self::Floats(own) => own.finish().into_column(),
-            Self::Ints(own, DataType::Datetime(unit, zone)) => own.finish().into_datetime(unit, zone).into_column(),
-            Self::Ints(own, _) => own.finish().into_column(),
-            Self::Days(own) => own.finish().into_date().into_column(),
-            Self::Numbers(own) => own.finish().into_column(),
-            Self::Other(own) => own.into_column(),
-        }
-    }
-}
-
-fn extend<T: PolarsNumericType>(own: &mut PrimitiveChunkedBuilder<T>, values: &ChunkedArray<T>) {
-    if values.has_nulls() {
-        values.iter().for_each(|value| own.append_option(value));
-    } else {
-        values.into_no_null_iter().for_each(|value| own.append_value(value));
-    }
+/// What a column may keep of a batch: nothing of its buffers. Short texts have none, their views are all there is.
+fn share(column: &Column) -> ShareStrategy {
+    let is_short = |texts: &StringChunked| texts.downcast_iter().all(|texts| texts.total_buffer_len() == 0);
+    if column.str().is_ok_and(is_short) { ShareStrategy::Always } else { ShareStrategy::Never }
 }
 
 #[cfg(test)]

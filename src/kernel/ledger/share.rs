@@ -51,27 +51,31 @@ impl<T: Id> Share<T> {
     /// Tells the customers of a range; `None` as [`book`](super::book).
     pub(super) fn new(
         of: &Intervals<'_>,
-        rows: &Rows<'_>,
-        ids: impl Iterator<Item = Option<T>>,
+        rows: &Rows,
+        id: impl Fn(usize, usize) -> Option<T>,
         bounds: &[T],
         range: usize,
     ) -> Option<Self> {
         let mut numbers = Numbers::new();
-        let (mut own, mut endings) = (Vec::<Own>::with_capacity(rows.list.len() / (bounds.len() + 1)), Vec::new());
-        for (row, ((id, code), interval)) in ids.zip(&rows.currencies.of).zip(rows.intervals()).enumerate() {
-            let Some(interval) = interval else { continue };
-            let id = id?;
-            rows.currencies.text(*code)?;
-            if range_of(bounds, id) != range {
-                continue;
+        let (mut own, mut endings) = (Vec::<Own>::with_capacity(rows.height() / (bounds.len() + 1)), Vec::new());
+        let mut first = 0;
+        for (at, piece) in rows.pieces.iter().enumerate() {
+            for (place, row) in (0..piece.height()).zip(first..) {
+                let Some(interval) = piece.interval(place) else { continue };
+                let (id, code) = (id(at, place)?, rows.currencies.of[row]);
+                rows.currencies.text(code)?;
+                if range_of(bounds, id) != range {
+                    continue;
+                }
+                let (customer, currency) = (numbers.number(id), rows.alphabet[code as usize]);
+                own.push(Own { customer, currency, interval });
+                if let Some(reasons) = rows.reasons.as_ref().filter(|_| interval.ends < of.horizon)
+                    && reasons.text(reasons.of[row]).is_some()
+                {
+                    endings.push((customer, currency, interval.ends, interval.list, reasons.of[row]));
+                }
             }
-            let (customer, currency) = (numbers.number(id), rows.alphabet[*code as usize]);
-            own.push(Own { customer, currency, interval });
-            if let Some(reasons) = rows.reasons.as_ref().filter(|_| interval.ends < of.horizon)
-                && reasons.text(reasons.of[row]).is_some()
-            {
-                endings.push((customer, currency, interval.ends, interval.list, reasons.of[row]));
-            }
+            first += piece.height();
         }
         let order = numbers.order();
         let places = inverse(&order);
@@ -79,7 +83,7 @@ impl<T: Id> Share<T> {
         own.sort_unstable_by_key(|own| u64::from(own.customer) << 32 | u64::from(own.currency));
         endings.iter_mut().for_each(|(customer, ..)| *customer = places[*customer as usize]);
         // The rows of the others come behind those of the first, so it has room for all; what stays empty costs nothing.
-        let room = if range == 0 { rows.list.len() * 2 } else { own.len() };
+        let room = if range == 0 { rows.height() * 2 } else { own.len() };
         let mut share = Self {
             numbers,
             first: vec![0; order.len() + 1],
@@ -172,13 +176,13 @@ impl<T: Id> Share<T> {
     pub(super) fn find_versions(
         &mut self,
         versions: &Versions,
-        ids: impl Iterator<Item = Option<T>>,
+        id: impl Fn(usize) -> Option<T>,
         bounds: &[T],
         range: usize,
     ) {
         self.latest = vec![UNUSED; self.order.len()];
-        for (row, id) in ids.enumerate() {
-            let own = id.filter(|id| range_of(bounds, *id) == range);
+        for row in 0..versions.height() {
+            let own = id(row).filter(|id| range_of(bounds, *id) == range);
             let Some(customer) = own.and_then(|id| self.numbers.known(id)) else { continue };
             let held = &mut self.latest[customer as usize];
             if *held == UNUSED || versions.is_later(row, *held as usize) {
@@ -213,7 +217,7 @@ impl<T: Id> Share<T> {
 }
 
 /// One reason per customer, currency and day: of the largest interval that ended; equal amounts go by the name.
-fn first_endings(mut endings: Vec<Ending>, rows: &Rows<'_>) -> Vec<Ending> {
+fn first_endings(mut endings: Vec<Ending>, rows: &Rows) -> Vec<Ending> {
     let Some(reasons) = &rows.reasons else { return Vec::new() };
     let alphabet = reasons.places();
     endings.sort_unstable_by_key(|(customer, currency, day, list, reason)| {
