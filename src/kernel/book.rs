@@ -67,6 +67,18 @@ pub(super) fn firsts(numbers: impl Iterator<Item = u32>, all: usize) -> Vec<usiz
 /// A piece of a column.
 pub(super) type Array<T> = <T as PolarsDataType>::Array;
 
+/// Rows put side by side by their number below `all`: the rows in that order, and as [`firsts`] where those of each
+/// number begin.
+pub(super) fn side_by_side<I: Iterator<Item = u32>>(numbers: impl Fn() -> I, all: usize) -> (Vec<u32>, Vec<usize>) {
+    let first = firsts(numbers(), all);
+    let (mut next, mut rows) = (first.clone(), vec![0; first[all]]);
+    for (row, one) in (0..).zip(numbers()) {
+        rows[next[one as usize]] = row;
+        next[one as usize] += 1;
+    }
+    (rows, first)
+}
+
 /// A column as it lies.
 pub(super) fn arrays<T: PolarsDataType>(column: &ChunkedArray<T>) -> Vec<Array<T>> {
     column.downcast_iter().cloned().collect()

@@ -9,7 +9,7 @@ use std::ops::Range;
 use polars::prelude::*;
 use rayon::prelude::*;
 
-use super::book::{Codes, firsts, number};
+use super::book::{Codes, number, side_by_side};
 use super::sums::{all, ints};
 use super::tally::IntArray;
 use crate::expr::key::pack;
@@ -123,12 +123,8 @@ impl Rows {
         };
         let days = |name: &str| Ok::<_, PolarsError>(frame.column(name)?.date()?.physical().rechunk().into_owned());
         let series = frame.column("series")?.u32()?;
-        let first = firsts(series.into_no_null_iter(), series.max().map_or(0, |last| last as usize + 1));
-        let (mut next, mut order) = (first.clone(), vec![0; frame.height()]);
-        for (row, one) in (0..).zip(series.into_no_null_iter()) {
-            order[next[one as usize]] = row;
-            next[one as usize] += 1;
-        }
+        let all = series.max().map_or(0, |last| last as usize + 1);
+        let (order, first) = side_by_side(|| series.into_no_null_iter(), all);
         let [list, discount, paused, usage] = AMOUNTS;
         let [quantity, items, plan, cycle] = STATE;
         Ok(Some(Self {
