@@ -7,9 +7,13 @@
 use polars::prelude::*;
 use polars_arrow::array::{Array, DictionaryArray};
 use polars_arrow::datatypes::{ArrowDataType, IntegerType};
+use polars_parquet::parquet::CowBuffer;
+use polars_parquet::parquet::compression::Compression;
+use polars_parquet::parquet::page::CompressedDictPage;
 use polars_parquet::write::{
-    CompressedPage, ParquetType, Version, WriteOptions, array_to_columns, compress, get_dtype_encoding,
+    CompressedDataPage, CompressedPage, Page, ParquetType, Version, WriteOptions, array_to_columns, get_dtype_encoding,
 };
+use zstd::bulk::Compressor;
 
 use crate::kernel::{Coded, Piece};
 
@@ -31,14 +35,52 @@ pub(super) type RowGroup = Vec<Vec<CompressedPage>>;
 
 /// Encodes rows; `columns` says what stands in the file.
 pub(super) fn row_group(pieces: Vec<Piece>, columns: &[(DataType, ParquetType)]) -> PolarsResult<RowGroup> {
-    pieces.into_iter().zip(columns).map(|(piece, (dtype, ty))| pages(piece, dtype, ty)).collect()
+    let mut compressor = Compressor::new(zstd::DEFAULT_COMPRESSION_LEVEL)?;
+    let columns = pieces.into_iter().zip(columns);
+    columns.map(|(piece, (dtype, ty))| pages(piece, dtype, ty, &mut compressor)).collect()
 }
 
-fn pages(piece: Piece, dtype: &DataType, ty: &ParquetType) -> PolarsResult<Vec<CompressedPage>> {
-    let (array, options) = (array(piece, dtype)?, options());
+fn pages(
+    piece: Piece,
+    dtype: &DataType,
+    ty: &ParquetType,
+    compressor: &mut Compressor<'_>,
+) -> PolarsResult<Vec<CompressedPage>> {
+    let array = array(piece, dtype)?;
     let encoding = get_dtype_encoding(array.dtype());
-    let pages = array_to_columns(array, ty.clone(), options, &encoding)?.into_iter().flatten();
-    pages.map(|page| Ok(compress(page?, Vec::new(), options.compression)?)).collect()
+    let pages = array_to_columns(array, ty.clone(), options(), &encoding)?.into_iter().flatten();
+    pages.map(|page| compressed(page?, compressor)).collect()
+}
+
+/// A page, compressed as [`COMPRESSION`] says; Polars' own way to it makes a compressor for every page, which takes as
+/// long as some pages do.
+fn compressed(page: Page, compressor: &mut Compressor<'_>) -> PolarsResult<CompressedPage> {
+    let mut squeezed = |bytes: &[u8]| {
+        let mut out = compressor.compress(bytes)?;
+        // Pages wait until those before them are written.
+        out.shrink_to_fit();
+        Ok::<_, PolarsError>(CowBuffer::Owned(out))
+    };
+    Ok(match page {
+        Page::Data(page) => {
+            let (buffer, size) = (squeezed(page.buffer())?, page.buffer().len());
+            let rows = page.num_rows.unwrap_or_default();
+            let header = page.header().clone();
+            CompressedPage::Data(CompressedDataPage::new(
+                header,
+                buffer,
+                Compression::Zstd,
+                size,
+                page.descriptor,
+                rows,
+            ))
+        }
+        Page::Dict(page) => {
+            let (buffer, size) = (squeezed(&page.buffer)?, page.buffer.len());
+            let page = CompressedDictPage::new(buffer, Compression::Zstd, size, page.num_values, page.is_sorted);
+            CompressedPage::Dict(page)
+        }
+    })
 }
 
 /// A column as the encoder takes it.

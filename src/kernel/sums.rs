@@ -26,7 +26,7 @@ impl<K: Copy + Eq + Hash + Ord + Send, const N: usize> Sums<K, N> {
 
     /// The sums of a key.
     pub(super) fn of(&mut self, key: K) -> &mut [i64; N] {
-        let near = &mut self.near[Mix::of(key) & (Self::NEAR - 1)];
+        let near = &mut self.near[mixed(key) & (Self::NEAR - 1)];
         if self.rows.get(*near as usize).is_none_or(|(known, _)| *known != key) {
             let rows = &mut self.rows;
             let at = *self.at.entry(key).or_insert_with(|| {
@@ -80,17 +80,16 @@ impl<K: Copy + Eq + Hash + Ord + Send, const N: usize> Sums<K, N> {
     }
 }
 
-/// Mixes whole numbers, fast and well enough to tell neighbours apart.
-struct Mix(u64);
-
-impl Mix {
-    fn of(key: impl Hash) -> usize {
-        let mut mix = Self(0);
-        key.hash(&mut mix);
-        // The first bits of a product depend on all bits of its factors.
-        (mix.0 >> 32) as usize
-    }
+/// The place of a key in a table of those near at hand, by its last bits: fast, and good enough to tell neighbours apart.
+pub(super) fn mixed(key: impl Hash) -> usize {
+    let mut mix = Mix(0);
+    key.hash(&mut mix);
+    // The first bits of a product depend on all bits of its factors.
+    (mix.0 >> 32) as usize
 }
+
+/// Mixes whole numbers.
+struct Mix(u64);
 
 impl Hasher for Mix {
     fn finish(&self) -> u64 {
