@@ -13,14 +13,15 @@ const SAMPLES: u32 = 5;
 
 /// Runs the identities of a table jointly, but for those that are proven; the result is in their order.
 pub(super) fn check(identities: Vec<Identity>, proven: &[&str]) -> PolarsResult<Vec<CheckOutcome>> {
-    let is_open = |i: &&Identity| !proven.contains(&i.name);
+    let is_proven = |identity: &Identity| proven.contains(&identity.name);
     let counted = |i: &Identity| i.broken.clone().select([len().cast(DataType::Int64).alias("broken")]);
-    let counts = collect_all(&identities.iter().filter(is_open).map(counted).collect::<Vec<_>>())?;
-    let mut counts = counts.iter();
+    let open = identities.iter().filter(|identity| !is_proven(identity));
+    let mut counts = collect_all(&open.map(counted).collect::<Vec<_>>())?.into_iter();
     let outcome = |identity: Identity| {
-        let count = if is_open(&&identity) { counts.next() } else { None };
-        let broken =
-            count.map_or(Ok(0), |count| Ok::<i64, PolarsError>(count.column("broken")?.i64()?.get(0).unwrap_or(0)))?;
+        let broken = match if is_proven(&identity) { None } else { counts.next() } {
+            Some(count) => count.column("broken")?.i64()?.get(0).unwrap_or(0),
+            None => 0,
+        };
         Ok(CheckOutcome {
             name: identity.name,
             meaning: identity.meaning,

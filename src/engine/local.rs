@@ -385,11 +385,7 @@ pub(super) fn stepped(table: &TablePlan, inputs: &Inputs, shelf: Option<&Shelf>)
             frame
         } else {
             let step = table.metric.step(name, &inputs).map_err(|e| e.to_string())?;
-            match &step.logical_plan {
-                // It is there, in one piece; a query would cut it up.
-                DslPlan::DataFrameScan { df, .. } => df.as_ref().clone(),
-                _ => guarded(&[step])?.pop().unwrap_or_default(),
-            }
+            guarded(&[step])?.pop().unwrap_or_default()
         };
         tracing::debug!(table = table.name, step = name, rows = frame.height(), "step");
         inputs.put_step(name, frame.clone().lazy());

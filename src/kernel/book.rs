@@ -64,9 +64,6 @@ pub(super) fn firsts(numbers: impl Iterator<Item = u32>, all: usize) -> Vec<usiz
     first
 }
 
-/// A piece of a column.
-pub(super) type Array<T> = <T as PolarsDataType>::Array;
-
 /// Rows put side by side by their number below `all`: the rows in that order, and as [`firsts`] where those of each
 /// number begin.
 pub(super) fn side_by_side<I: Iterator<Item = u32>>(numbers: impl Fn() -> I, all: usize) -> (Vec<u32>, Vec<usize>) {
@@ -78,6 +75,9 @@ pub(super) fn side_by_side<I: Iterator<Item = u32>>(numbers: impl Fn() -> I, all
     }
     (rows, first)
 }
+
+/// A piece of a column.
+pub(super) type Array<T> = <T as PolarsDataType>::Array;
 
 /// A column as it lies.
 pub(super) fn arrays<T: PolarsDataType>(column: &ChunkedArray<T>) -> Vec<Array<T>> {

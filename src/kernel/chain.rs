@@ -340,7 +340,7 @@ mod tests {
             rows.to_vec()
         };
         let cases = [
-            ("before + delta is not after", with(2, |r| r.6 = 31)),
+            ("before + delta is not after", with(5, |r| r.6 = 6)),
             ("before is not what was after", with(2, |r| (r.4, r.6) = (11, 31))),
             ("the first does not begin with nothing", with(0, |r| (r.4, r.6) = (1, 101))),
             ("another currency goes on", with(1, |r| (r.4, r.6) = (100, 110))),

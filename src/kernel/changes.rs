@@ -9,7 +9,7 @@ use std::ops::Range;
 use polars::prelude::*;
 use rayon::prelude::*;
 
-use super::book::{Codes, number, side_by_side};
+use super::book::{Codes, array, number, side_by_side};
 use super::sums::{all, ints};
 use super::tally::IntArray;
 use crate::expr::key::pack;
@@ -119,7 +119,7 @@ impl Rows {
         }
         let ints = |name: &str| -> PolarsResult<Option<IntArray>> {
             let Ok(column) = frame.column(name) else { return Ok(None) };
-            Ok(column.i64()?.rechunk().downcast_iter().next().cloned())
+            Ok(Some(array(column.i64()?)))
         };
         let days = |name: &str| Ok::<_, PolarsError>(frame.column(name)?.date()?.physical().rechunk().into_owned());
         let series = frame.column("series")?.u32()?;

@@ -13,7 +13,7 @@ use polars::prelude::*;
 use rayon::prelude::*;
 
 use super::Steps;
-use super::book::Codes;
+use super::book::{Codes, array};
 use super::tally::IntArray;
 use crate::expr::parts::{PARTS, part};
 pub use history::Movements;
@@ -60,10 +60,7 @@ impl Rows {
         if changes.columns().iter().any(|column| column.null_count() > 0) {
             return Ok(None);
         }
-        let ints = |name: &str| -> PolarsResult<IntArray> {
-            let array = changes.column(name)?.i64()?.rechunk().downcast_iter().next().cloned();
-            array.ok_or_else(|| polars_err!(InvalidOperation: "`{name}` lies in no piece"))
-        };
+        let ints = |name: &str| Ok::<_, PolarsError>(array(changes.column(name)?.i64()?));
         let parts = PARTS.map(|name| of.lines.then(|| ints(&part(name))));
         let parts = parts.into_iter().flatten().collect::<PolarsResult<Vec<_>>>()?;
         Ok(Some(Self {

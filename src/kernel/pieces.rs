@@ -5,7 +5,7 @@ use std::ops::Range;
 use polars::prelude::*;
 
 use super::book::{Book, Codes, NAMES, number, same_as_before};
-use super::sums::mixed;
+use super::sums::Known;
 use crate::schema::{ColumnType, TableSchema};
 
 /// A column of some rows.
@@ -56,28 +56,16 @@ pub(super) fn met(most: usize, rows: impl Iterator<Item = u32>) -> (Vec<u32>, Ve
 
 /// Amounts, by number unless most of them are met once.
 fn amounts(name: &str, amounts: impl ExactSizeIterator<Item = i64> + Clone) -> Piece {
-    const NEAR: usize = 1 << 12;
     let most = amounts.len() / 2;
-    let (mut known, mut values) = (PlHashMap::<i64, u32>::default(), Vec::new());
-    // Prices come again soon: most are found by where one like them was met last.
-    let mut near: Vec<Option<(i64, u32)>> = vec![None; NEAR];
+    let mut known = Known::new();
     let mut codes = Vec::with_capacity(amounts.len());
     for amount in amounts.clone() {
-        let near = &mut near[mixed(amount) & (NEAR - 1)];
-        let code = match *near {
-            Some((found, code)) if found == amount => code,
-            _ => *known.entry(amount).or_insert_with(|| {
-                values.push(amount);
-                number(values.len() - 1)
-            }),
-        };
-        *near = Some((amount, code));
-        codes.push(code);
-        if values.len() > most {
+        codes.push(known.number(amount));
+        if known.keys.len() > most {
             return Piece::Values(Int64Chunked::from_iter_values(name.into(), amounts).into_column());
         }
     }
-    let values = Int64Chunked::from_vec(name.into(), values).into_column();
+    let values = Int64Chunked::from_vec(name.into(), known.keys).into_column();
     Piece::Coded(Coded { values, codes: UInt32Chunked::from_vec("codes".into(), codes) })
 }
 

@@ -7,40 +7,61 @@ use rayon::prelude::*;
 
 use super::book::number;
 
-/// Sums by key; every key that was touched is there, also where its sums are zero.
+/// Keys that were met, numbered as they came.
 ///
 /// Rows ask for few keys, each of them often, so that most are found without the table of all.
-pub(super) struct Sums<K, const N: usize> {
-    at: PlHashMap<K, usize>,
+pub(super) struct Known<K> {
+    at: PlHashMap<K, u32>,
     /// By the last bits of a mixed key where it was found last.
     near: Vec<u32>,
-    rows: Vec<(K, [i64; N])>,
+    pub(super) keys: Vec<K>,
 }
 
-impl<K: Copy + Eq + Hash + Ord + Send, const N: usize> Sums<K, N> {
+impl<K: Copy + Eq + Hash> Known<K> {
     const NEAR: usize = 1 << 12;
 
     pub(super) fn new() -> Self {
-        Self { at: PlHashMap::default(), near: vec![0; Self::NEAR], rows: Vec::new() }
+        Self { at: PlHashMap::default(), near: vec![0; Self::NEAR], keys: Vec::new() }
+    }
+
+    /// The number of a key.
+    pub(super) fn number(&mut self, key: K) -> u32 {
+        let near = &mut self.near[mixed(key) & (Self::NEAR - 1)];
+        if self.keys.get(*near as usize) != Some(&key) {
+            let keys = &mut self.keys;
+            *near = *self.at.entry(key).or_insert_with(|| {
+                keys.push(key);
+                number(keys.len() - 1)
+            });
+        }
+        *near
+    }
+}
+
+/// Sums by key; every key that was touched is there, also where its sums are zero.
+pub(super) struct Sums<K, const N: usize> {
+    known: Known<K>,
+    /// By number of the key.
+    sums: Vec<[i64; N]>,
+}
+
+impl<K: Copy + Eq + Hash + Ord + Send, const N: usize> Sums<K, N> {
+    pub(super) fn new() -> Self {
+        Self { known: Known::new(), sums: Vec::new() }
     }
 
     /// The sums of a key.
     pub(super) fn of(&mut self, key: K) -> &mut [i64; N] {
-        let near = &mut self.near[mixed(key) & (Self::NEAR - 1)];
-        if self.rows.get(*near as usize).is_none_or(|(known, _)| *known != key) {
-            let rows = &mut self.rows;
-            let at = *self.at.entry(key).or_insert_with(|| {
-                rows.push((key, [0; N]));
-                rows.len() - 1
-            });
-            *near = number(at);
+        let at = self.known.number(key) as usize;
+        if at == self.sums.len() {
+            self.sums.push([0; N]);
         }
-        &mut self.rows[*near as usize].1
+        &mut self.sums[at]
     }
 
     /// The sums of both.
     pub(super) fn merged(mut self, other: Self) -> Self {
-        for (key, sums) in other.rows {
+        for (key, sums) in other.known.keys.into_iter().zip(other.sums) {
             for (sum, more) in self.of(key).iter_mut().zip(sums) {
                 *sum += more;
             }
@@ -74,14 +95,15 @@ impl<K: Copy + Eq + Hash + Ord + Send, const N: usize> Sums<K, N> {
     }
 
     /// The sums by key in ascending order.
-    pub(super) fn rows(mut self) -> Vec<(K, [i64; N])> {
-        self.rows.sort_unstable_by_key(|(key, _)| *key);
-        self.rows
+    pub(super) fn rows(self) -> Vec<(K, [i64; N])> {
+        let mut rows: Vec<_> = self.known.keys.into_iter().zip(self.sums).collect();
+        rows.sort_unstable_by_key(|(key, _)| *key);
+        rows
     }
 }
 
 /// The place of a key in a table of those near at hand, by its last bits: fast, and good enough to tell neighbours apart.
-pub(super) fn mixed(key: impl Hash) -> usize {
+fn mixed(key: impl Hash) -> usize {
     let mut mix = Mix(0);
     key.hash(&mut mix);
     // The first bits of a product depend on all bits of its factors.

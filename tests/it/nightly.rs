@@ -41,6 +41,18 @@ pub fn changed(folder: &Path, from: &str, to: &str) -> String {
     path.to_string_lossy().into_owned()
 }
 
+/// Its identities would hold as well if the walk always left them to the queries.
+#[test]
+fn a_walk_over_the_written_ledger_proves_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let out = nightly_into(dir.path(), &["--select", "ledger", "--log-level", "debug", "--log-format", "json"]);
+    let log = stderr(&out);
+    let lines = log.lines().filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
+    let walks: Vec<_> = lines.filter(|line| line["message"] == "walked").collect();
+    assert_eq!(walks.len(), 1, "{log}");
+    assert_eq!((&walks[0]["table"], &walks[0]["proven"]), (&"ledger".into(), &true.into()), "{log}");
+}
+
 #[test]
 fn two_runs_publish_the_same_bytes() {
     let dir = tempfile::tempdir().unwrap();

@@ -213,7 +213,10 @@ impl Run<'_> {
         let chain = table.metric.chain().filter(|_| !self.queries_only)?;
         let daily = sources::guarded(|| chain.walk(path)).unwrap_or_else(|words| polars_bail!(ComputeError: "{words}"));
         match daily {
-            Ok(daily) => daily.map(|daily| (chain.proves, daily)),
+            Ok(daily) => {
+                tracing::debug!(table = table.name, proven = daily.is_some(), "walked");
+                daily.map(|daily| (chain.proves, daily))
+            }
             Err(error) => {
                 tracing::debug!(table = table.name, %error, "not walked");
                 None
