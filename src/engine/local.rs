@@ -1,5 +1,6 @@
 //! Polars in this process.
 
+mod board;
 mod tables;
 
 use std::collections::{BTreeMap, BTreeSet};

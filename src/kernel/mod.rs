@@ -27,6 +27,7 @@ mod visits;
 mod whole;
 mod windows;
 
+pub use book::Book;
 pub use chain::Chain;
 pub use changes::Changes;
 pub use ledger::Intervals;
@@ -37,11 +38,9 @@ pub use tally::{Tally, Tallying};
 pub use whole::{Later, Rows, Whole};
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use polars::prelude::*;
-
-use book::Book;
 
 use crate::expr::calendar::Periods;
 use crate::expr::cohort::Cohorts;
@@ -92,9 +91,19 @@ pub struct Paying {
 }
 
 impl Pass<'_> {
-    /// Whether it looks at steps of its table, beside what is on the shelf.
-    fn needs_steps(&self) -> bool {
-        matches!(self, Self::Changes(_) | Self::Moves(_) | Self::Later(_) | Self::ActivePaying(..))
+    /// The ledger or source that it walks; `None` where it looks at steps of its table, too.
+    fn walks(&self) -> Option<&str> {
+        match self {
+            Self::Changes(_) | Self::Moves(_) | Self::Later(_) | Self::ActivePaying(..) => None,
+            Self::Movements(ledger, _)
+            | Self::Reasons(ledger, _)
+            | Self::Windows(ledger, ..)
+            | Self::CohortChanges(ledger, _)
+            | Self::CohortBases(ledger, _) => Some(ledger),
+            Self::Fates(uses) | Self::Everybody(uses) | Self::Returns(uses, _) | Self::UsageCohorts(uses, ..) => {
+                Some(uses.source)
+            }
+        }
     }
 
     /// Step that only the query of this one needs.
@@ -150,61 +159,61 @@ pub fn number(of: &Numbering, steps: &mut Steps) -> PolarsResult<bool> {
     Ok(true)
 }
 
-/// What passes walk: the books of computed ledgers, and the tallies of condensed sources.
-#[derive(Default)]
+/// What passes walk: the books of computed ledgers, and the tallies of condensed sources. A clone is cheap, and both
+/// know what passes give to the other.
+#[derive(Clone, Default)]
 pub struct Shelf {
     books: BTreeMap<String, Arc<Book>>,
     tallies: BTreeMap<String, Arc<Tally>>,
-    /// What passes gave that look at nothing else, by their description: tables ask for the same ones.
-    given: Mutex<BTreeMap<String, Option<DataFrame>>>,
+    /// By what they walk, and their description, what passes gave: tables ask for the same ones.
+    given: BTreeMap<String, Arc<Given>>,
+}
+
+/// By the description of a pass what it gave: nothing yet, or perhaps a frame.
+type Given = Mutex<BTreeMap<String, Arc<Mutex<Option<Frame>>>>>;
+
+/// The frame of a pass, where it gives one.
+struct Frame(Option<DataFrame>);
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Shelf {
     /// Puts a computed ledger on the shelf.
-    ///
-    /// # Errors
-    /// When it lacks a column of a ledger, which is a bug.
-    pub fn insert(&mut self, name: &str, ledger: &Rows) -> PolarsResult<()> {
-        let book = match ledger {
-            Rows::Frame(frame) => Arc::new(Book::new(frame)?),
-            Rows::Book(book, _) => book.clone(),
-        };
-        self.books.insert(name.to_owned(), book);
-        Ok(())
+    pub fn insert(&mut self, name: &str, ledger: Arc<Book>) {
+        self.books.insert(name.to_owned(), ledger);
+        self.given.insert(name.to_owned(), Arc::default());
     }
 
     /// Puts a condensed source on the shelf.
     pub fn insert_tally(&mut self, name: &str, tally: Arc<Tally>) {
         self.tallies.insert(name.to_owned(), tally);
+        self.given.insert(name.to_owned(), Arc::default());
     }
 
     /// Lets go of the ledgers and sources whose name is not wanted.
     pub fn retain(&mut self, wanted: impl Fn(&str) -> bool) {
-        let before = self.books.len() + self.tallies.len();
         self.books.retain(|name, _| wanted(name));
         self.tallies.retain(|name, _| wanted(name));
-        if self.books.len() + self.tallies.len() < before {
-            self.given = Mutex::default();
-        }
+        self.given.retain(|name, _| wanted(name));
     }
 
     /// Runs a pass; `steps` are the steps of its table that were computed before. `None` when what it walks is not
-    /// there, or cannot be walked.
+    /// there, or cannot be walked. Who asks for what another one has begun waits for that.
     ///
     /// # Errors
     /// When a ledger or a step lacks a column, which is a bug.
     pub fn run(&self, pass: &Pass<'_>, steps: &Steps) -> PolarsResult<Option<DataFrame>> {
-        if pass.needs_steps() {
-            return pass.run(self, steps);
+        let Some(given) = pass.walks().and_then(|name| self.given.get(name)) else { return pass.run(self, steps) };
+        let given = locked(given).entry(format!("{pass:?}")).or_default().clone();
+        let mut given = locked(&given);
+        if let Some(Frame(frame)) = &*given {
+            return Ok(frame.clone());
         }
-        let description = format!("{pass:?}");
-        let known = || self.given.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(given) = known().get(&description) {
-            return Ok(given.clone());
-        }
-        let given = pass.run(self, steps)?;
-        known().insert(description, given.clone());
-        Ok(given)
+        let frame = pass.run(self, steps)?;
+        *given = Some(Frame(frame.clone()));
+        Ok(frame)
     }
 
     fn view<'a>(&'a self, uses: &'a Uses<'a>) -> Option<visits::View<'a>> {

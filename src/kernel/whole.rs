@@ -87,6 +87,17 @@ impl Rows {
         Ok(book.map(|book| Self::Book(Arc::new(book), schema.clone())))
     }
 
+    /// The rows of a ledger as a book.
+    ///
+    /// # Errors
+    /// When a column of a ledger is not there, which is a bug.
+    pub fn book(&self) -> PolarsResult<Arc<Book>> {
+        match self {
+            Self::Frame(frame) => Book::new(frame).map(Arc::new),
+            Self::Book(book, _) => Ok(book.clone()),
+        }
+    }
+
     /// Number of rows.
     pub fn height(&self) -> usize {
         match self {

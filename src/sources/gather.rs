@@ -12,10 +12,12 @@ pub(super) struct Columns {
     names: Vec<PlSmallStr>,
     columns: Vec<SeriesBuilder>,
     height: usize,
+    /// Rows that there is room for.
+    room: usize,
 }
 
 impl Columns {
-    /// For at most so many rows; room that stays empty costs nothing.
+    /// For at most so many rows.
     pub(super) fn new(schema: &Schema, rows: usize) -> Self {
         let column = |dtype: &DataType| {
             let mut column = SeriesBuilder::new(dtype.clone());
@@ -26,6 +28,7 @@ impl Columns {
             names: schema.iter_names().cloned().collect(),
             columns: schema.iter_values().map(column).collect(),
             height: 0,
+            room: rows,
         }
     }
 
@@ -40,9 +43,16 @@ impl Columns {
         Ok(())
     }
 
+    /// The rows. Where much room is left, they move to where there is none.
     pub(super) fn finish(self) -> PolarsResult<DataFrame> {
         let columns = self.names.into_iter().zip(self.columns).map(|(name, own)| own.freeze(name).into_column());
-        DataFrame::new(self.height, columns.collect())
+        let frame = DataFrame::new(self.height, columns.collect())?;
+        if self.height >= self.room / 4 * 3 {
+            return Ok(frame);
+        }
+        let mut exact = Self::new(frame.schema(), self.height);
+        exact.add(&frame)?;
+        exact.finish()
     }
 }
 
@@ -74,15 +84,19 @@ mod tests {
         .with_columns([col("at").cast(utc), col("day").cast(DataType::Date)])
         .collect()
         .unwrap();
-        let mut columns = Columns::new(batch.schema(), 6);
-        columns.add(&batch).unwrap();
-        columns.add(&batch.slice(1, 2)).unwrap();
-        columns.add(&batch.slice(0, 0)).unwrap();
-        let expected = batch.vstack(&batch.slice(1, 2)).unwrap();
-        let found = columns.finish().unwrap();
-        assert!(found.equals_missing(&expected), "{found}");
-        assert_eq!(found.schema(), expected.schema());
+        // Room for just as many rows, and for many more.
+        for room in [5, 100] {
+            let mut columns = Columns::new(batch.schema(), room);
+            columns.add(&batch).unwrap();
+            columns.add(&batch.slice(1, 2)).unwrap();
+            columns.add(&batch.slice(0, 0)).unwrap();
+            let expected = batch.vstack(&batch.slice(1, 2)).unwrap();
+            let found = columns.finish().unwrap();
+            assert!(found.equals_missing(&expected), "{found}");
+            assert_eq!(found.schema(), expected.schema());
+        }
     }
+
     #[test]
     fn short_texts_and_long_ones_follow_each_other() {
         let batch =

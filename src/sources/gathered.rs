@@ -85,14 +85,8 @@ pub(super) fn gathered(
         })?;
         return Ok(only);
     }
-    let rows = usize::try_from(plan.rows()).unwrap_or(usize::MAX);
-    let (mut all, mut columns) = (none(), Columns::new(&stay, rows));
-    in_order(&parts, turns, read, |part| {
-        columns.add(&part.frame)?;
-        all.add(part)?;
-        Ok(false)
-    })?;
-    all.frame = columns.finish()?;
+    let mut all = Gathered { frame: DataFrame::empty_with_schema(&stay), ..none() };
+    in_order(&parts, turns, read, |part| all.add(part).map(|()| false))?;
     Ok(all)
 }
 
@@ -106,6 +100,7 @@ impl Gathered {
     fn add(&mut self, more: Self) -> PolarsResult<()> {
         more.left_out.into_iter().for_each(|(code, rows)| *self.left_out.entry(code).or_default() += rows);
         self.broken.extend(more.broken);
+        self.frame.vstack_mut_owned(more.frame)?;
         self.odd.vstack_mut_owned(more.odd).map(drop)
     }
 

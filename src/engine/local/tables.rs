@@ -1,4 +1,4 @@
-//! Tables are computed one after the other; while one is written and checked, the next ones are computed.
+//! Tables are computed some at a time; while these are written and checked, the next ones are computed.
 
 use std::collections::BTreeMap;
 use std::panic::resume_unwind;
@@ -10,12 +10,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 use polars::prelude::*;
 use rayon::{ThreadPool, ThreadPoolBuilder};
 
+use super::board::{Board, Turn};
 use super::{Computed, Done, Run, one, pending, query_failed};
 use crate::engine::checked::{check, figures};
 use crate::engine::write::{Written, staged, write};
 use crate::engine::{EngineError, Stage, TableOutcome, TableState};
 use crate::expr::steps::DAILY;
-use crate::kernel::{Rows, Shelf};
+use crate::kernel::Rows;
 use crate::metrics::{Inputs, Promise};
 use crate::plan::TablePlan;
 use crate::publish::{Staging, Verified};
@@ -32,6 +33,10 @@ struct Leaving<'t> {
     /// Dropped when its rows are no longer needed.
     written: SyncSender<()>,
 }
+
+/// Tables that are computed at once: much of a table is in turn what came before it in the same table, and one alone does
+/// not keep all threads busy.
+const AT_ONCE: usize = 2;
 
 /// Tables that are staged at once: while a large one is written, small ones need not wait for it.
 const STAGERS: usize = 4;
@@ -102,59 +107,56 @@ impl Run<'_> {
 
     /// Computes every table after those that it reads and hands it on; by table why there is none. `None` when the run
     /// was stopped.
-    ///
-    /// A frame is let go with the last table that reads it.
     fn computed<'t>(
         &'t self,
-        mut inputs: Inputs,
+        inputs: Inputs,
         leaving: &SyncSender<Leaving<'t>>,
     ) -> Result<Option<Vec<Option<TableState>>>, EngineError> {
-        let mut shelf = Shelf::default();
-        inputs.tallies().for_each(|(name, tally)| shelf.insert_tally(name, tally));
-        let mut out: Vec<Option<TableState>> = Vec::new();
-        for (at, table) in self.plan.tables.iter().enumerate() {
-            if self.watch.cancelled() {
-                return Ok(None);
+        let board = Board::new(&self.plan.tables, inputs);
+        let work = || {
+            while let Some(turn) = board.next() {
+                self.compute(turn, leaving)?;
             }
-            let missing = |input: &&String| {
-                self.plan.tables.iter().zip(&out).any(|(known, state)| known.name == **input && state.is_some())
-            };
-            let computed = if let Some(input) = table.inputs.iter().find(missing) {
-                Err(TableState::Skipped { reason: format!("`{input}` failed") })
-            } else {
-                self.watch.stage(Stage::Computing { tables: &[table.name.as_str()] });
-                let shelf = (!self.queries_only).then_some(&shelf);
-                one(table, &inputs, shelf).map_err(|message| TableState::Failed { message })
-            };
-            let later = self.plan.tables.get(at + 1..).unwrap_or_default();
-            let read_later = |name: &str| {
-                later.iter().any(|t| t.reads.contains_key(name) || t.inputs.iter().any(|input| input == name))
-            };
-            out.push(match computed {
-                Err(state) => Some(state),
-                Ok(computed) => {
-                    let is_read = read_later(&table.name);
-                    if is_read && !self.queries_only && table.metric.ledger().is_some() {
-                        shelf.insert(&table.name, &computed.rows).map_err(|e| query_failed("computing", table, &e))?;
-                    }
-                    let promise = is_read.then(|| inputs.insert_promised(table.name.as_str()));
-                    // Of what is heavy there is one at a time, but for a book, which stays on the shelf.
-                    let is_heavy = matches!(&computed.rows, Rows::Frame(rows) if rows.height() > HEAVY);
-                    let (written, wait) = sync_channel(1);
-                    if leaving.send(Leaving { at, table, computed, promise, written }).is_err() {
-                        // Why staging ended is told by its thread.
-                        return Ok(None);
-                    }
-                    if is_heavy {
-                        _ = wait.recv();
-                    }
-                    None
-                }
-            });
-            inputs.retain(read_later);
-            shelf.retain(read_later);
+            Ok(())
+        };
+        std::thread::scope(|scope| {
+            let workers: Vec<_> = (0..AT_ONCE).map(|_| scope.spawn(work)).collect();
+            let done = workers.into_iter().map(|w| w.join().unwrap_or_else(|panic| resume_unwind(panic)));
+            done.collect::<Result<Vec<()>, EngineError>>()
+        })?;
+        Ok(board.missing())
+    }
+
+    /// Computes a table and hands it on. Where that is not possible any more, its turn is dropped.
+    fn compute<'t>(&self, turn: Turn<'_, 't, TablePlan>, leaving: &SyncSender<Leaving<'t>>) -> Result<(), EngineError> {
+        let (at, table) = (turn.at, turn.table);
+        if self.watch.cancelled() {
+            return Ok(());
         }
-        Ok(Some(out))
+        self.watch.stage(Stage::Computing { tables: &[table.name.as_str()] });
+        let computed = match one(table, &turn.inputs, (!self.queries_only).then_some(&turn.shelf)) {
+            Ok(computed) => computed,
+            Err(message) => {
+                turn.failed(TableState::Failed { message });
+                return Ok(());
+            }
+        };
+        let is_walked = turn.is_read() && !self.queries_only && table.metric.ledger().is_some();
+        let book = is_walked.then(|| computed.rows.book()).transpose();
+        let book = book.map_err(|e| query_failed("computing", table, &e))?;
+        let promise = turn.is_read().then(|| turn.promise());
+        // Of what is heavy each worker has one at a time, but for a book, which stays on the shelf.
+        let is_heavy = matches!(&computed.rows, Rows::Frame(rows) if rows.height() > HEAVY);
+        let (written, wait) = sync_channel(1);
+        if leaving.send(Leaving { at, table, computed, promise, written }).is_err() {
+            // Why staging ended is told by its thread.
+            return Ok(());
+        }
+        turn.computed(book);
+        if is_heavy {
+            _ = wait.recv();
+        }
+        Ok(())
     }
 
     /// Writes a table to staging, and checks what was written; `None` when the run was stopped.
