@@ -32,9 +32,8 @@ pub(super) fn run(args: &RunArgs, io: &mut Io<'_>) -> io::Result<Exit> {
     let read = prepare::read(&args.pipeline, io.world);
     let asked = LimitsSpec { threads: args.threads, memory: args.memory };
     let limits = read.as_ref().map_or(asked, |read| asked.or(read.file.limits()));
-    if let Some(threads) = limits.threads
-        && let Err(error) = process::limit_threads(io.world, threads)
-    {
+    if let Err(error) = process::start_again(io.world, limits.threads) {
+        let threads = limits.threads.unwrap_or_default();
         let text = format!("queries use all cores: could not start again with {threads} threads: {error}");
         voice.trouble(io.err, &Trouble::warning(&text))?;
     }
