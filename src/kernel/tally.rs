@@ -15,10 +15,11 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::JoinHandle;
 
 use polars::prelude::*;
+use rayon::prelude::*;
 
 use crate::expr::condense::ROWS;
-use coder::Distinct;
 pub(super) use coder::{Coder, IntArray, Pairing, Values};
+use coder::{Distinct, NULL};
 use days::Days;
 pub(super) use days::{BLOCK, Block, Day};
 use whos::{Run, Whos, heads, runs};
@@ -252,18 +253,20 @@ impl Tallying {
         let mut first: Option<Distinct> = None;
         let mut others: Option<Vec<Coder>> = None;
         for (mut part, values, coders) in shares {
-            let mut renumber =
-                |key: usize, by: &[u32]| part.codes[key].iter_mut().for_each(|code| *code = by[*code as usize]);
             match &mut first {
                 None => first = Some(values),
-                // The first value of a row falls to one thread alone, so these are new to the others.
-                Some(first) => renumber(0, &first.append(values)),
+                Some(first) => {
+                    // The first value of a row falls to one thread alone, so these are new to the others.
+                    let before = first.append(values);
+                    part.codes[0].par_iter_mut().filter(|code| **code != NULL).for_each(|code| *code += before);
+                }
             }
             match &mut others {
                 None => others = Some(coders),
                 Some(others) => {
                     for ((key, known), coder) in (1..).zip(others).zip(coders) {
-                        renumber(key, &known.merge(&coder.into_distinct()));
+                        let by = known.merge(&coder.into_distinct());
+                        part.codes[key].par_iter_mut().for_each(|code| *code = by[*code as usize]);
                     }
                 }
             }

@@ -271,9 +271,11 @@ fn six_tables_open_a_file_once_for_its_footer_and_once_for_its_rows() {
     let all = |opens: usize| BTreeMap::from([("v1", vec![opens; 3]), ("v2", vec![opens; 3])]);
     assert_eq!(openings("check", SIX), all(1));
     assert_eq!(openings("run", SIX), all(2));
-    // Another source over the same files is another scan, and seen as one; a file that is still mapped may be taken again.
+    // Another source over the same files is another scan, and seen as one. A file that is still mapped may be taken again,
+    // and where both open one at the same moment, the system tells it once.
     let twice = openings("run", &with_another_source(SIX));
-    assert!(twice.values().flatten().all(|opens| (3..=4).contains(opens)), "{twice:?}");
+    assert!(twice.values().flatten().all(|opens| (2..=4).contains(opens)), "{twice:?}");
+    assert!(twice.values().flatten().any(|opens| *opens > 2), "{twice:?}");
 }
 
 #[test]

@@ -253,16 +253,16 @@ impl Distinct {
         }
     }
 
-    /// Takes in values of which none is known; gives their new numbers by the old ones.
-    pub(super) fn append(&mut self, more: Self) -> Vec<u32> {
-        let (before, added) = (number(self.len()), number(more.len()));
+    /// Takes in values of which none is known; gives how many there were before.
+    pub(super) fn append(&mut self, more: Self) -> u32 {
+        let before = number(self.len());
         match (self, more) {
             (Self::Texts(values), Self::Texts(more)) => values.extend(more),
             (Self::Ints(values), Self::Ints(more)) => values.extend(more),
             // All threads have the types of the tally.
             _ => {}
         }
-        std::iter::once(NULL).chain((1..=added).map(|code| before + code)).collect()
+        before
     }
 
     /// A column of the values, NULL first.
@@ -273,8 +273,9 @@ impl Distinct {
                 StringChunked::from_iter_options(name.into(), values).into_column()
             }
             Self::Ints(values) => {
-                let values = std::iter::once(None).chain(values.into_iter().map(Some));
-                Int64Chunked::from_iter_options(name.into(), values).into_column()
+                let is_there = (0..=values.len()).map(|at| at > 0).collect();
+                let values = std::iter::once(0).chain(values).collect();
+                Int64Chunked::from_vec_validity(name.into(), values, Some(is_there)).into_column()
             }
         }
     }
