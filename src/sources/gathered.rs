@@ -75,18 +75,8 @@ pub(super) fn gathered(
         }
         Ok(found)
     };
-    let parts = parts(plan);
-    if let [_] = parts.as_slice() {
-        // There is nothing to join.
-        let mut only = Gathered::default();
-        in_order(&parts, turns, read, |part| {
-            only = part;
-            Ok(true)
-        })?;
-        return Ok(only);
-    }
     let mut all = Gathered { frame: DataFrame::empty_with_schema(&stay), ..none() };
-    in_order(&parts, turns, read, |part| all.add(part).map(|()| false))?;
+    in_order(&parts(plan), turns, read, |part| all.add(part).map(|()| false))?;
     Ok(all)
 }
 

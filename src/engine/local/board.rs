@@ -56,9 +56,9 @@ impl<'t, T: Table> Board<'t, T> {
             if now.is_stopped {
                 return None;
             }
-            for (at, table) in self.tables.iter().enumerate().filter(|(_, table)| !table.inputs().is_empty()) {
-                let missing = self.inputs_of(table).find(|(at, _)| matches!(now.states[*at], State::Missing(_)));
-                if let Some((_, input)) = missing.filter(|_| matches!(now.states[at], State::Waiting)) {
+            for (at, table) in self.tables.iter().enumerate() {
+                let missing = self.inputs_of(table).find(|(input, _)| matches!(now.states[*input], State::Missing(_)));
+                if let (Some((_, input)), State::Waiting) = (missing, &now.states[at]) {
                     let reason = format!("`{}` failed", input.name());
                     now.states[at] = State::Missing(TableState::Skipped { reason });
                 }
